@@ -1,0 +1,145 @@
+"""From a checked configuration to the objects of a run; the only place where parts learn of each other."""
+
+import platform
+from collections.abc import Collection
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import nn
+from torch.optim import Optimizer
+
+from gan_cli import __version__, accelerate, schedules
+from gan_cli.data.batches import Batches
+from gan_cli.data.dataset import Dataset
+from gan_cli.errors import Refused
+from gan_cli.games.gan import GAN
+from gan_cli.latents import Latents
+from gan_cli.models.initialize import initialize
+from gan_cli.parse import to_plain
+from gan_cli.preview import Preview
+from gan_cli.run import Run
+from gan_cli.run_directory import RunDirectory
+from gan_cli.schedules import Schedule
+from gan_cli.schema import Config, Kind, OptimConf, PlayerOptimConf, ScheduleConf, Shape
+from gan_cli.streams import Streams
+from gan_cli.targets import create
+
+
+def build(config: Config, directory: RunDirectory) -> Run:
+    """A run at step 0.
+
+    Raises:
+        Refused: the parts do not fit each other, the data or the device.
+    """
+    device = accelerate.prepare(config.device)
+    streams = Streams(config.seed, device)
+    dataset = load_data(config).to(device)
+    data = config.data
+    batches = Batches(dataset, config.train.batch_size, streams, data.shuffle, data.drop_last)
+    total_steps = config.train.steps or -(-config.train.epochs * batches.per_epoch // config.train.d_steps)
+    config = _with_horizon(config, total_steps)
+    latents = Latents(config.latent.dim, config.latent.distribution.name, streams)
+    generator = build_generator(config, dataset.sample_shape, streams).to(device)
+    discriminator = build_discriminator(config, dataset.sample_shape, streams).to(device)
+    optim = config.optim
+    generator_optimizer = _optimizer(optim, optim.generator, generator)
+    discriminator_optimizer = _optimizer(optim, optim.discriminator, discriminator)
+    game = GAN(
+        generator=generator,
+        discriminator=discriminator,
+        generator_optimizer=generator_optimizer,
+        discriminator_optimizer=discriminator_optimizer,
+        loss=create(config.loss, "loss", None),
+        latents=latents,
+        batches=batches,
+        streams=streams,
+        autocast=accelerate.autocast(device, config.device.precision),
+        d_steps=config.train.d_steps,
+        reuse=config.train.reuse.name,
+    )
+    return Run(
+        directory=directory,
+        device=device,
+        config=to_plain(config),
+        facts=_facts(dataset, device),
+        train=config.train,
+        game=game,
+        preview=Preview(dataset, generator, latents),
+        total_steps=total_steps,
+        rates=[(generator_optimizer, optim.generator.lr), (discriminator_optimizer, optim.discriminator.lr)],
+        schedule=_schedule(config.optim.schedule),
+    )
+
+
+def load_data(config: Config) -> Dataset:
+    """The data, at the model's resolution where it has one."""
+    node = dict(config.data.source)
+    if config.model.resolution is not None and "resolution" in node:
+        node["resolution"] = config.model.resolution  # one resampling of the original, not two
+    dataset = create(node, "data", None)
+    if not isinstance(dataset, Dataset):
+        raise Refused(f"data._target_: {node['_target_']} must return a Dataset, not {type(dataset).__name__}")
+    if dataset.is_images != (config.data.kind is Kind.image):
+        raise Refused(f"data.kind={config.data.kind.name}, but its samples have shape {dataset.sample_shape}")
+    return dataset.first(config.data.limit).resized(config.model.resolution)
+
+
+def build_generator(
+    config: Config, sample_shape: tuple[int, ...], streams: Streams, trusted: Collection[str] | None = None
+) -> nn.Module:
+    """The generator with its initial weights, on the CPU; `trusted` as in `targets.create`."""
+    facts = {"latent_dim": config.latent.dim, "sample_shape": sample_shape}
+    return _network(config, "generator", streams, trusted, facts)
+
+
+def build_discriminator(config: Config, sample_shape: tuple[int, ...], streams: Streams) -> nn.Module:
+    """The discriminator with its initial weights, on the CPU."""
+    return _network(config, "discriminator", streams, None, {"sample_shape": sample_shape})
+
+
+def _network(
+    config: Config, name: str, streams: Streams, trusted: Collection[str] | None, facts: dict[str, Any]
+) -> nn.Module:
+    node = getattr(config.model, name)
+    with streams.modules(f"init/{name}"):
+        network = create(node, f"model.{name}", trusted, **facts)
+        if not isinstance(network, nn.Module):
+            raise Refused(f"model.{name}._target_: {node['_target_']} must be a torch.nn.Module")
+        initialize(network, config.model.init.name, config.model.init_std)
+    return network
+
+
+def _optimizer(optim: OptimConf, player: PlayerOptimConf, network: nn.Module) -> Optimizer:
+    optimizer: Optimizer = create(optim.optimizer, "optim", None, params=network.parameters(), lr=player.lr)
+    return optimizer
+
+
+def _with_horizon(config: Config, total_steps: int) -> Config:
+    """The schedule's horizon made explicit: a run that is extended later keeps the one that it was started with."""
+    if config.optim.schedule.steps is not None:
+        return config
+    schedule = replace(config.optim.schedule, steps=total_steps)
+    return replace(config, optim=replace(config.optim, schedule=schedule))
+
+
+def _schedule(conf: ScheduleConf) -> Schedule:
+    assert conf.steps is not None
+    match conf.shape:
+        case Shape.linear:
+            return schedules.linear(conf.final, conf.steps)
+        case Shape.cosine:
+            return schedules.cosine(conf.final, conf.steps)
+        case Shape.constant:
+            return schedules.constant
+
+
+def _facts(dataset: Dataset, device: torch.device) -> dict[str, Any]:
+    return {
+        "sample_shape": list(dataset.sample_shape),
+        "num_samples": len(dataset),
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine(),
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+        "gan_cli": __version__,
+    }

@@ -1,0 +1,150 @@
+"""Checkpoints: one safetensors file with all of a run's tensors, and its configuration as JSON in the header.
+
+The file is data: reading one runs nothing. Tensors are named `network/NAME/...`, `optimizer/NAME/...` and
+`meter/...`; the header holds `format`, `step`, `config`, `facts` and `digest`, a SHA-256 over everything else.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save as to_safetensors
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from gan_cli.errors import Refused, RunFailed
+from gan_cli.files import replacing
+
+FORMAT = 1
+SUFFIX = ".safetensors"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A run's state after `step` steps, on the CPU.
+
+    Attributes:
+        config: the resolved configuration that it was trained with, as plain containers.
+        facts: what the configuration does not say: `sample_shape` of the data; the versions and device of the run.
+        tensors: by their names in the file.
+    """
+
+    step: int
+    config: dict[str, Any]
+    facts: dict[str, Any]
+    tensors: dict[str, Tensor]
+
+    def part(self, prefix: str) -> dict[str, Tensor]:
+        """The tensors below a prefix, without it."""
+        start = f"{prefix}/"
+        return {name.removeprefix(start): tensor for name, tensor in self.tensors.items() if name.startswith(start)}
+
+    def load_network(self, name: str, network: nn.Module) -> None:
+        """Put the weights of network `name` into `network`.
+
+        Raises:
+            Refused: the names or shapes differ.
+        """
+        stored, wanted = self.part(f"network/{name}"), network.state_dict()
+        if {key: tensor.shape for key, tensor in stored.items()} != {key: t.shape for key, t in wanted.items()}:
+            differing = sorted(
+                key
+                for key in stored.keys() | wanted.keys()
+                if key not in stored or key not in wanted or stored[key].shape != wanted[key].shape
+            )
+            raise Refused(
+                f"the checkpoint's {name} has other parameters than its configuration makes "
+                f"({len(differing)} differ, first {differing[0]}): the classes have changed since it was written"
+            )
+        network.load_state_dict(stored)
+
+
+def network_state(name: str, network: nn.Module) -> dict[str, Tensor]:
+    """A network's parameters and buffers under their names in a checkpoint."""
+    return {f"network/{name}/{key}": tensor for key, tensor in network.state_dict().items()}
+
+
+def optimizer_state(name: str, optimizer: Optimizer) -> dict[str, Tensor]:
+    """An optimizer's state, per parameter in order. Its hyper-parameters are configuration and are not stored."""
+    state = optimizer.state_dict()["state"]
+    return {
+        f"optimizer/{name}/{index}/{key}": torch.as_tensor(value)
+        for index, entries in state.items()
+        for key, value in entries.items()
+        if value is not None
+    }
+
+
+def save(path: Path, checkpoint: Checkpoint) -> None:
+    """Write a checkpoint; `path` holds the old file until the new one is complete.
+
+    Raises:
+        RunFailed: the file could not be written.
+    """
+    on_cpu = {name: tensor.detach().cpu().contiguous() for name, tensor in sorted(checkpoint.tensors.items())}
+    header = {
+        "format": str(FORMAT),
+        "step": str(checkpoint.step),
+        "config": json.dumps(checkpoint.config, sort_keys=True),
+        "facts": json.dumps(checkpoint.facts, sort_keys=True),
+    }
+    header["digest"] = _digest(header, on_cpu)
+    content = to_safetensors(on_cpu, header)
+    try:
+        with replacing(path) as file:
+            file.write(content)
+    except OSError as error:
+        raise RunFailed(
+            f"could not write {path} ({len(content):,} bytes): {error.strerror or error}; the last checkpoint is intact"
+        ) from error
+
+
+def load(path: Path) -> Checkpoint:
+    """Read and verify a checkpoint.
+
+    Raises:
+        Refused: there is no such file, it is damaged, or it is not one of ours.
+    """
+    if not path.is_file():
+        raise Refused(f"there is no checkpoint {path}")
+    try:
+        with safe_open(path, framework="pt") as file:
+            header: dict[str, str] = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dictionary)
+    except (SafetensorError, OSError, ValueError) as error:
+        raise Refused(f"{path} is damaged, or not a safetensors file: {error}") from error
+    if "format" not in header or "config" not in header:
+        raise Refused(f"{path} is a safetensors file, but not a checkpoint of gan-cli")
+    if header["format"] != str(FORMAT):
+        raise Refused(f"{path} has checkpoint format {header['format']}, this version reads {FORMAT}: upgrade gan-cli")
+    if header.pop("digest", None) != _digest(header, tensors):
+        raise Refused(f"{path} is damaged: its contents do not match their digest")
+    return Checkpoint(int(header["step"]), json.loads(header["config"]), json.loads(header["facts"]), tensors)
+
+
+def resolve(path: Path) -> Path:
+    """The checkpoint that a path means: the file itself, or a run directory's last one.
+
+    Raises:
+        Refused: nothing is there.
+    """
+    if path.is_dir():
+        last = path / "checkpoints" / f"last{SUFFIX}"
+        if not last.is_file():
+            raise Refused(f"{path} holds no checkpoint: there is no {last}")
+        return last
+    return path
+
+
+def _digest(header: Mapping[str, str], tensors: Mapping[str, Tensor]) -> str:
+    sha = hashlib.sha256(json.dumps(dict(sorted(header.items()))).encode())
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        sha.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        sha.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return sha.hexdigest()

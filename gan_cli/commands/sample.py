@@ -1,0 +1,125 @@
+"""gan-sample: draw samples from a checkpoint."""
+
+import csv
+import io
+import logging
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import hydra
+from omegaconf import DictConfig
+
+from gan_cli.commands import entry
+from gan_cli.conf_dir import CONF_DIR
+from gan_cli.errors import Refused
+from gan_cli.files import replacing
+from gan_cli.parse import parse, resolved, typed_as
+from gan_cli.schema import SampleConf
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+log = logging.getLogger("gan_cli.sample")
+
+_IN_GRID = 256  # samples shown in grid.png; the rest are among the numbered images
+
+
+def sample() -> None:
+    """The console command."""
+    sys.exit(entry.run(main, "gan-sample"))
+
+
+@hydra.main(version_base="1.3", config_path=CONF_DIR, config_name="sample")
+def main(composed: DictConfig) -> None:
+    """One job."""
+    with entry.job():
+        _sample(composed)
+
+
+def _sample(composed: DictConfig) -> None:
+    """Rebuild the generator from the checkpoint alone, and write what it draws."""
+    conf: SampleConf = typed_as(SampleConf, resolved(composed))
+    indices = wanted(conf.indices, conf.num_images)
+
+    from rich.progress import track
+
+    from gan_cli import accelerate, checkpoint
+    from gan_cli.build import build_generator
+    from gan_cli.latents import Latents
+    from gan_cli.sampling import CHUNK, sample_chunks
+    from gan_cli.streams import Streams
+
+    stored = checkpoint.load(checkpoint.resolve(Path(conf.checkpoint).expanduser()))
+    trained = parse(stored.config)
+    device = accelerate.prepare(conf.device)
+    streams = Streams(conf.seed, device)
+    shape = tuple(stored.facts["sample_shape"])
+    generator = build_generator(trained, shape, streams, trusted=conf.trust)
+    stored.load_network("generator", generator)
+    generator.to(device)
+
+    latents = Latents(trained.latent.dim, trained.latent.distribution.name, streams)
+    out = Path(conf.out).expanduser()
+    with accelerate.autocast(device, conf.device.precision)():
+        chunks = track(
+            sample_chunks(generator, latents, indices),
+            "sampling",
+            total=-(-len(indices) // CHUNK),
+            transient=True,
+            disable=len(indices) < 1000,
+        )
+        write = _write_images if len(shape) == 3 else _write_points
+        write(out, indices, chunks)
+    log.info("%d samples of seed %d, step %d, in %s", len(indices), conf.seed, stored.step, out)
+
+
+def wanted(indices: str | int | None, num_images: int) -> Sequence[int]:
+    """The numbers that "0-63,100" means, or the first `num_images`.
+
+    Raises:
+        Refused: not such a list.
+    """
+    if indices is None:
+        return range(num_images)
+    numbers: list[int] = []
+    for part in str(indices).split(","):
+        first, dash, last = part.strip().partition("-")
+        if not first.isdecimal() or (dash and not last.isdecimal()):
+            raise Refused(f"indices must be numbers and ranges such as 0-63,100, got {indices}")
+        numbers += range(int(first), int(last or first) + 1)
+    if not numbers:
+        raise Refused(f"indices={indices} names no sample")
+    return numbers
+
+
+def _write_images(out: Path, indices: Sequence[int], chunks: "Iterable[Tensor]") -> None:
+    import torch
+
+    from gan_cli import images
+
+    shown: list[Tensor] = []
+    position = 0
+    for chunk in chunks:
+        for picture in images.to_bytes(chunk):
+            images.save_png(out / "images" / f"{indices[position]:08d}.png", picture)
+            position += 1
+        if sum(map(len, shown)) < _IN_GRID:
+            shown.append(chunk)
+    images.save_png(out / "grid.png", images.grid(torch.cat(shown)[:_IN_GRID]))
+
+
+def _write_points(out: Path, indices: Sequence[int], chunks: "Iterable[Tensor]") -> None:
+    import torch
+
+    from gan_cli import images
+
+    points = torch.cat(list(chunks)).cpu()
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["index", *(f"x{axis}" for axis in range(points.shape[1]))])
+    writer.writerows([index, *point] for index, point in zip(indices, points.tolist(), strict=True))
+    with replacing(out / "samples.csv") as file:
+        file.write(text.getvalue().encode())
+    images.save_png(out / "grid.png", images.scatter({"generated": points}))

@@ -1,0 +1,1 @@
+"""Data sources, one a file. A source's `load` returns a `Dataset`."""

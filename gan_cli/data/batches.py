@@ -1,0 +1,69 @@
+"""Which samples make up a batch: a function of the seed and the batch's number."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from gan_cli.data.dataset import Dataset, as_network_input
+from gan_cli.errors import Refused
+from gan_cli.streams import Streams
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Real samples (N, C, H, W) in [-1, 1] or (N, D), and their labels (N,) where there are any."""
+
+    samples: Tensor
+    labels: Tensor | None
+
+
+class Batches:
+    """The batches of a run, counted from 0 over all epochs.
+
+    An epoch's order derives from (seed, epoch), so batch n is the same however the run came to it.
+
+    Args:
+        drop_last: leave out a ragged last batch; otherwise it is smaller than the others.
+
+    Raises:
+        Refused: a batch is larger than the data, or a ragged batch would be a single sample.
+    """
+
+    def __init__(self, dataset: Dataset, batch_size: int, streams: Streams, shuffle: bool, drop_last: bool) -> None:
+        size = len(dataset)
+        if batch_size > size:
+            raise Refused(f"train.batch_size={batch_size} is larger than the data set of {size} samples: lower it")
+        if not drop_last and batch_size > 1 and size % batch_size == 1:
+            raise Refused(
+                f"data.drop_last=false leaves a last batch of one sample ({size} samples in batches of {batch_size}), "
+                "on which BatchNorm is undefined: change train.batch_size or data.limit, or drop it"
+            )
+        self.dataset = dataset
+        self.batch_size = batch_size
+        self.per_epoch = size // batch_size if drop_last else -(-size // batch_size)
+        self._samples_per_epoch = min(size, self.per_epoch * batch_size)
+        self._streams = streams
+        self._shuffle = shuffle
+        self._order: tuple[int, Tensor] = (-1, torch.empty(0))
+
+    def __call__(self, number: int) -> Batch:
+        """Batch `number`; an index into data that lie on the device."""
+        epoch, position = divmod(number, self.per_epoch)
+        start = position * self.batch_size
+        chosen = self._epoch_order(epoch)[start : start + self.batch_size]
+        samples = as_network_input(self.dataset.samples[chosen])
+        return Batch(samples, None if self.dataset.labels is None else self.dataset.labels[chosen])
+
+    def images_in(self, count: int) -> int:
+        """How many samples the first `count` batches hold."""
+        epochs, position = divmod(count, self.per_epoch)
+        return epochs * self._samples_per_epoch + position * self.batch_size
+
+    def _epoch_order(self, epoch: int) -> Tensor:
+        if self._order[0] != epoch:
+            size = len(self.dataset)
+            device = self.dataset.samples.device
+            shuffled = self._streams.permutation("data/order", epoch, size) if self._shuffle else torch.arange(size)
+            self._order = (epoch, shuffled.to(device))
+        return self._order[1]

@@ -1,0 +1,60 @@
+"""A data set in memory, and how its samples reach a network."""
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+from torchvision.transforms.v2.functional import resize
+
+_CHUNK = 4096  # images resized at once: bounds the memory of the float copy
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """All samples as one tensor, decoded once.
+
+    Attributes:
+        samples: uint8 (N, C, H, W) images with values 0 to 255, or float32 (N, D) vectors.
+        labels: int64 (N,), classes counted from 0; None where the data have none.
+        classes: the classes' names, in the order of the labels.
+    """
+
+    samples: Tensor
+    labels: Tensor | None = None
+    classes: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    @property
+    def sample_shape(self) -> tuple[int, ...]:
+        """(C, H, W) or (D,)."""
+        return tuple(self.samples.shape[1:])
+
+    @property
+    def is_images(self) -> bool:
+        """Whether the samples are images rather than vectors."""
+        return self.samples.dim() == 4
+
+    def first(self, count: int | None) -> "Dataset":
+        """The first `count` samples, or all."""
+        return replace(self, samples=self.samples[:count], labels=None if self.labels is None else self.labels[:count])
+
+    def resized(self, resolution: int | None) -> "Dataset":
+        """Images at `resolution` × `resolution` pixels (bilinear, antialiased); vectors as they are."""
+        if resolution is None or not self.is_images or self.sample_shape[1:] == (resolution, resolution):
+            return self
+        chunks = [resize(chunk, [resolution, resolution], antialias=True) for chunk in self.samples.split(_CHUNK)]
+        return replace(self, samples=torch.cat(chunks))
+
+    def to(self, device: torch.device) -> "Dataset":
+        """The same data on a device."""
+        labels = None if self.labels is None else self.labels.to(device)
+        return replace(self, samples=self.samples.to(device), labels=labels)
+
+
+def as_network_input(samples: Tensor) -> Tensor:
+    """Stored samples as a network sees them, float32: images 0..255 become [-1, 1], vectors stay."""
+    if samples.dtype == torch.uint8:
+        return samples.float().div_(127.5).sub_(1)
+    return samples.float()

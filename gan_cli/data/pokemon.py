@@ -1,0 +1,32 @@
+"""D2L's Pokémon sprites: a folder of species in one archive, fetched once."""
+
+from collections.abc import Sequence
+
+from gan_cli.data import folder
+from gan_cli.data.dataset import Dataset
+from gan_cli.data.download import fetch
+
+URL = "https://d2l-data.s3-accelerate.amazonaws.com/pokemon.zip"
+SHA1 = "c065c0e2593b8b161a2d7873e42418bf6a21106c"
+INSTEAD = (
+    "Get pokemon.zip on another machine, from the address above or any archive of sprites laid out as\n"
+    "pokemon/SPECIES/NAME.png, and name it, or the unpacked folder: data.root=PATH"
+)
+
+
+def load(
+    root: str | None = None,
+    channels: int = 3,
+    resolution: int = 64,
+    fit: str = "stretch",
+    background: Sequence[int] = (255, 255, 255),
+) -> Dataset:
+    """The sprites as RGB images, transparency over white, one class a species (see `folder.load`).
+
+    Args:
+        root: an archive or folder that is already there; None fetches D2L's.
+
+    Raises:
+        Refused: as `folder.load` and `download.fetch`.
+    """
+    return folder.load(root or str(fetch(URL, SHA1, INSTEAD)), channels, resolution, fit, background)

@@ -1,0 +1,1 @@
+"""Games: who plays, in which order, and what each player looks at."""

@@ -1,0 +1,87 @@
+"""Samples as pictures: PNG files, grids, scatter plots, an animation."""
+
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import torch
+from PIL import Image
+from torch import Tensor
+from torchvision.transforms.v2.functional import to_pil_image
+from torchvision.utils import make_grid
+
+from gan_cli.files import replacing
+
+_CELL = 56  # pixels: small images are enlarged in grids so that a person can see them
+_COLORS = ("#9aa5b1", "#d1495b")
+_MAX_FRAMES = 200
+_FRAME_MS, _LAST_FRAME_MS = 150, 1500
+
+
+def to_bytes(images: Tensor) -> Tensor:
+    """[-1, 1] float images -> uint8 0..255, rounded; values outside are clipped."""
+    return images.float().add(1).mul(127.5).round().clamp(0, 255).byte().cpu()
+
+
+def png(image: Tensor) -> bytes:
+    """A uint8 (C, H, W) image as PNG; RGB for three channels, grey for one."""
+    buffer = io.BytesIO()
+    to_pil_image(image).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def grid(images: Tensor, columns: int | None = None) -> Tensor:
+    """Images (N, C, H, W) in [-1, 1] side by side: uint8 (C, rows · height, columns · width), as square as it gets.
+
+    Images below 56 pixels are enlarged by a whole factor, without smoothing.
+    """
+    columns = columns or max(1, round(len(images) ** 0.5))
+    factor = max(1, -(-_CELL // images.shape[-1]))
+    enlarged = to_bytes(images).repeat_interleave(factor, -1).repeat_interleave(factor, -2)
+    tiled: Tensor = make_grid(enlarged, nrow=columns, padding=2)  # always three channels
+    return tiled[:1] if images.shape[1] == 1 else tiled
+
+
+def scatter(groups: Mapping[str, Tensor]) -> Tensor:
+    """Points (N, D ≥ 2) of each named group in their first two coordinates: uint8 (3, H, W).
+
+    The axes are fixed by the first group, so that successive plots compare; points outside are not shown.
+    """
+    # Only vectors need matplotlib, and importing it takes half a second.
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(5, 5), dpi=100, layout="tight")
+    canvas = FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    for (name, points), color in zip(groups.items(), _COLORS, strict=False):
+        axes.scatter(points[:, 0].tolist(), points[:, 1].tolist(), s=6, color=color, label=name)
+    low, high = next(iter(groups.values()))[:, :2].cpu().aminmax(dim=0)
+    margin = 0.25 * (high - low).clamp(min=1e-3)
+    axes.set_xlim(float(low[0] - margin[0]), float(high[0] + margin[0]))
+    axes.set_ylim(float(low[1] - margin[1]), float(high[1] + margin[1]))
+    axes.legend(loc="upper left")
+    canvas.draw()
+    width, height = canvas.get_width_height()
+    rgba = torch.frombuffer(bytearray(canvas.buffer_rgba()), dtype=torch.uint8).reshape(height, width, 4)
+    return rgba[..., :3].permute(2, 0, 1).contiguous()
+
+
+def save_png(path: Path, image: Tensor) -> None:
+    """Write a uint8 (C, H, W) image."""
+    with replacing(path) as file:
+        file.write(png(image))
+
+
+def save_animation(path: Path, frames: Sequence[Path]) -> None:
+    """The pictures in order as a looping WebP; of more than 200, every n-th and the last."""
+    if not frames:
+        return
+    stride = -(-len(frames) // _MAX_FRAMES)
+    chosen = [*frames[:-1:stride], frames[-1]]
+    first, *rest = (Image.open(frame) for frame in chosen)
+    duration = [_FRAME_MS] * len(rest) + [_LAST_FRAME_MS]
+    with replacing(path) as file:
+        first.save(file, "WEBP", save_all=True, append_images=rest, duration=duration, loop=0, quality=80)
+    for picture in (first, *rest):
+        picture.close()

@@ -1,0 +1,104 @@
+"""The course DCGAN of CS231n, for 28×28 images and other multiples of 4.
+
+A descendant of Radford et al. 2016, arXiv:1511.06434, that keeps fully connected layers and pools in the discriminator.
+"""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+from torch import Tensor, nn
+
+from gan_cli.models.layers import activation as make_activation
+from gan_cli.models.layers import dropout as make_dropout
+
+
+class DCGANGenerator(nn.Module):
+    """Two linear layers to a small map, then transposed convolutions that double it, BatchNorm after each activation.
+
+    Args:
+        latent_dim: length of a latent.
+        sample_shape: (C, S, S), S a multiple of 2^len(widths).
+        hidden: width of the first linear layer.
+        widths: channels; widths[0] at resolution S / 2^len(widths), each further entry at twice the resolution.
+
+    Raises:
+        ValueError: the resolution does not halve len(widths) times.
+    """
+
+    def __init__(
+        self,
+        latent_dim: int,
+        sample_shape: Sequence[int],
+        hidden: int = 1024,
+        widths: Sequence[int] = (128, 64),
+        activation: str = "relu",
+        slope: float = 0.01,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        channels, size, _ = sample_shape
+        base, rest = divmod(size, 2 ** len(widths))
+        if rest or not widths:
+            raise ValueError(
+                f"model.resolution must be a multiple of {2 ** len(widths)} for the generator's {len(widths)} widths, "
+                f"got {size}"
+            )
+
+        def tail(norm: nn.Module) -> list[nn.Module]:
+            return [make_activation(activation, slope), norm, *make_dropout(dropout)]
+
+        map_size = widths[0] * base * base
+        layers = [nn.Linear(latent_dim, hidden), *tail(nn.BatchNorm1d(hidden))]
+        layers += [nn.Linear(hidden, map_size), *tail(nn.BatchNorm1d(map_size))]
+        layers.append(nn.Unflatten(1, (widths[0], base, base)))
+        for width_in, width in pairwise(widths):
+            layers += [nn.ConvTranspose2d(width_in, width, 4, 2, 1), *tail(nn.BatchNorm2d(width))]
+        self.layers = nn.Sequential(*layers, nn.ConvTranspose2d(widths[-1], channels, 4, 2, 1), nn.Tanh())
+
+    def forward(self, latents: Tensor) -> Tensor:
+        """Latents (N, latent_dim) to images (N, C, S, S) in [-1, 1]."""
+        images: Tensor = self.layers(latents)
+        return images
+
+
+class DCGANDiscriminator(nn.Module):
+    """5×5 convolutions, each with a 2×2 max pooling, then two linear layers; no normalization.
+
+    Args:
+        sample_shape: (C, S, S).
+        hidden: width of the linear layer.
+        widths: channels of the convolutions; each takes the resolution from s to (s - 4) / 2.
+
+    Raises:
+        ValueError: nothing is left of the image after the last pooling.
+    """
+
+    def __init__(
+        self,
+        sample_shape: Sequence[int],
+        hidden: int = 1024,
+        widths: Sequence[int] = (32, 64),
+        activation: str = "leaky_relu",
+        slope: float = 0.01,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        channels, size, _ = sample_shape
+        layers: list[nn.Module] = []
+        left = size
+        for width in widths:
+            layers += [nn.Conv2d(channels, width, 5), make_activation(activation, slope), nn.MaxPool2d(2)]
+            layers += make_dropout(dropout)
+            channels, left = width, (left - 4) // 2
+            if left < 1:
+                raise ValueError(
+                    f"model.discriminator.widths has {len(widths)} entries, more 5×5 convolutions than an image of "
+                    f"{size} pixels allows: give fewer, or a larger model.resolution"
+                )
+        layers += [nn.Flatten(), nn.Linear(channels * left * left, hidden), make_activation(activation, slope)]
+        self.layers = nn.Sequential(*layers, *make_dropout(dropout), nn.Linear(hidden, 1), nn.Flatten(0))
+
+    def forward(self, samples: Tensor) -> Tensor:
+        """Images (N, C, S, S) to logits (N,)."""
+        logits: Tensor = self.layers(samples)
+        return logits

@@ -1,0 +1,94 @@
+"""The fully convolutional DCGAN of D2L, for 64×64 images and other powers of two.
+
+After Radford et al. 2016, arXiv:1511.06434; here BatchNorm stands after the discriminator's first convolution too.
+"""
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from gan_cli.models.layers import activation as make_activation
+from gan_cli.models.layers import dropout as make_dropout
+
+
+class DCGAN64Generator(nn.Module):
+    """Transposed 4×4 convolutions without bias: from a latent to 4×4, then twice the resolution each time.
+
+    Args:
+        latent_dim: length of a latent.
+        sample_shape: (C, S, S) with S = 4 · 2^len(widths).
+        widths: channels at 4×4, 8×8, and so on.
+
+    Raises:
+        ValueError: the resolution is not 4 · 2^len(widths).
+    """
+
+    def __init__(
+        self,
+        latent_dim: int,
+        sample_shape: Sequence[int],
+        widths: Sequence[int] = (512, 256, 128, 64),
+        activation: str = "relu",
+        slope: float = 0.2,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        channels, size, _ = sample_shape
+        _check_resolution(size, widths, "generator")
+        layers: list[nn.Module] = [nn.Unflatten(1, (latent_dim, 1, 1))]
+        width_in, stride, padding = latent_dim, 1, 0
+        for width in widths:
+            layers += [nn.ConvTranspose2d(width_in, width, 4, stride, padding, bias=False), nn.BatchNorm2d(width)]
+            layers += [make_activation(activation, slope), *make_dropout(dropout)]
+            width_in, stride, padding = width, 2, 1
+        layers += [nn.ConvTranspose2d(width_in, channels, 4, 2, 1, bias=False), nn.Tanh()]
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, latents: Tensor) -> Tensor:
+        """Latents (N, latent_dim) to images (N, C, S, S) in [-1, 1]."""
+        images: Tensor = self.layers(latents)
+        return images
+
+
+class DCGAN64Discriminator(nn.Module):
+    """The generator mirrored: strided 4×4 convolutions without bias, each halving the resolution.
+
+    Args:
+        sample_shape: (C, S, S) with S = 4 · 2^len(widths).
+        widths: channels, the last at 4×4.
+
+    Raises:
+        ValueError: the resolution is not 4 · 2^len(widths).
+    """
+
+    def __init__(
+        self,
+        sample_shape: Sequence[int],
+        widths: Sequence[int] = (64, 128, 256, 512),
+        activation: str = "leaky_relu",
+        slope: float = 0.2,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        width_in, size, _ = sample_shape
+        _check_resolution(size, widths, "discriminator")
+        layers: list[nn.Module] = []
+        for width in widths:
+            layers += [nn.Conv2d(width_in, width, 4, 2, 1, bias=False), nn.BatchNorm2d(width)]
+            layers += [make_activation(activation, slope), *make_dropout(dropout)]
+            width_in = width
+        self.layers = nn.Sequential(*layers, nn.Conv2d(width_in, 1, 4, 1, 0, bias=False), nn.Flatten(0))
+
+    def forward(self, samples: Tensor) -> Tensor:
+        """Images (N, C, S, S) to logits (N,)."""
+        logits: Tensor = self.layers(samples)
+        return logits
+
+
+def _check_resolution(size: int, widths: Sequence[int], network: str) -> None:
+    fitting = 4 * 2 ** len(widths)
+    if size != fitting or not widths:
+        raise ValueError(
+            f"model.{network}.widths has {len(widths)} entries, which makes images of {fitting} pixels, "
+            f"and model.resolution is {size}: change one of the two"
+        )

@@ -1,0 +1,142 @@
+"""A composed configuration -> checked, typed objects, as `gan_cli.schema` declares them.
+
+The same checks serve YAML files, experiments, the command line and the configuration stored in a checkpoint. A foreign
+`_target_` is checked against its constructor's signature when it is built (`gan_cli.targets`).
+"""
+
+from collections.abc import Mapping
+from dataclasses import Field, fields, is_dataclass
+from enum import Enum
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import ConfigKeyError, OmegaConfBaseException, ValidationError
+
+from gan_cli.errors import Refused
+from gan_cli.schema import TARGETS, Config, DataConf, OptimConf
+from gan_cli.suggest import did_you_mean
+
+
+def parse(config: DictConfig | Mapping[str, Any]) -> Config:
+    """A composed training configuration, checked key by key.
+
+    Raises:
+        Refused: names the first unknown key, missing value, wrong type or number out of range.
+    """
+    plain = resolved(config)
+    plain["data"] = _fold(plain.get("data"), DataConf, "source", "data")
+    plain["optim"] = _fold(plain.get("optim"), OptimConf, "optimizer", "optim")
+    typed: Config = typed_as(Config, plain)
+    typed.model.generator = _target_options(typed.model.generator, "model.generator")
+    typed.model.discriminator = _target_options(typed.model.discriminator, "model.discriminator")
+    typed.loss = _target_options(typed.loss, "loss")
+    typed.data.source = _target_options(typed.data.source, "data")
+    typed.optim.optimizer = _target_options(typed.optim.optimizer, "optim")
+    if typed.data.kind not in typed.model.accepts:
+        takes = " and ".join(kind.name for kind in typed.model.accepts)
+        raise Refused(
+            f"this model takes {takes} data, and the data are {typed.data.kind.name}s.\n"
+            f"Use model=mlp, which takes both, or data that are {takes}s, such as data=mnist."
+        )
+    return typed
+
+
+def resolved(config: DictConfig | Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration as plain containers, with every interpolation replaced by its value."""
+    if not isinstance(config, DictConfig):
+        config = OmegaConf.create(dict(config))
+    missing = sorted(OmegaConf.missing_keys(config))
+    if missing:
+        raise Refused(f"{missing[0]} must be given: {missing[0]}=...")
+    try:
+        plain = OmegaConf.to_container(config, resolve=True)
+    except OmegaConfBaseException as error:
+        raise Refused(str(error).splitlines()[0]) from error
+    assert isinstance(plain, dict)
+    return {str(key): value for key, value in plain.items()}
+
+
+def typed_as(cls: type, plain: dict[str, Any], path: str = "") -> Any:
+    """`plain` as the dataclass `cls`; `path` is where it stands, for the messages."""
+    prefix = f"{path}." if path else ""
+    try:
+        merged = OmegaConf.merge(OmegaConf.structured(cls), plain)
+        missing = sorted(OmegaConf.missing_keys(merged))
+        if missing:
+            raise Refused(f"{prefix}{missing[0]} is not set: {prefix}{missing[0]}=...")
+        typed = OmegaConf.to_object(merged)
+    except ConfigKeyError as error:
+        known = [str(key) for key in error.parent_node] if isinstance(error.parent_node, DictConfig) else []
+        raise Refused(f"unknown key {prefix}{error.full_key}{did_you_mean(str(error.key), known)}") from error
+    except ValidationError as error:
+        raise Refused(f"{prefix}{error.full_key}: {str(error).splitlines()[0]}") from error
+    _check_bounds(typed, prefix)
+    return typed
+
+
+def _fold(plain: Any, base: type, rest: str, path: str) -> dict[str, Any]:
+    """Group what `base` does not declare under its field `rest`: it belongs to the `_target_`."""
+    if not isinstance(plain, dict):
+        raise Refused(f"{path} must be a group of keys, not {plain!r}: {path}=OPTION chooses one")
+    own = {f.name for f in fields(base)} - {rest}
+    return {key: value for key, value in plain.items() if key in own} | {
+        rest: {key: value for key, value in plain.items() if key not in own}
+    }
+
+
+def _target_options(node: dict[str, Any], path: str) -> dict[str, Any]:
+    target = node.get("_target_")
+    if not isinstance(target, str):
+        raise Refused(f"{path}._target_ must name a class, not {target!r}")
+    options = {key: value for key, value in node.items() if key != "_target_"}
+    if target in TARGETS:
+        typed = typed_as(TARGETS[target], options, path)
+        options = {f.name: _plain(getattr(typed, f.name)) for f in fields(TARGETS[target])}
+    elif target.startswith("gan_cli."):
+        raise Refused(f"{path}._target_: there is no {target}{did_you_mean(target, list(TARGETS))}")
+    return {"_target_": target} | options
+
+
+def _plain(value: Any) -> Any:
+    return value.name if isinstance(value, Enum) else value
+
+
+def to_plain(config: Any) -> Any:
+    """A typed configuration as the nested dictionary that `parse` takes: what is stored in files."""
+    if is_dataclass(config):
+        plain = {f.name: to_plain(getattr(config, f.name)) for f in fields(config)}
+        rest = plain.pop("source", {}) | plain.pop("optimizer", {})
+        return plain | rest
+    if isinstance(config, dict):
+        return {key: to_plain(value) for key, value in config.items()}
+    if isinstance(config, list):
+        return [to_plain(value) for value in config]
+    return _plain(config)
+
+
+_BOUNDS = {
+    "ge": ("at least", lambda value, bound: value >= bound),
+    "gt": ("greater than", lambda value, bound: value > bound),
+    "le": ("at most", lambda value, bound: value <= bound),
+    "lt": ("less than", lambda value, bound: value < bound),
+}
+
+
+def _check_bounds(typed: Any, prefix: str) -> None:
+    for f in fields(typed):
+        value = getattr(typed, f.name)
+        if is_dataclass(value):
+            _check_bounds(value, f"{prefix}{f.name}.")
+        elif value is not None:
+            _check_field(f, value, f"{prefix}{f.name}")
+
+
+def _check_field(f: "Field[Any]", value: Any, key: str) -> None:
+    length = f.metadata.get("length")
+    if length is not None and len(value) != length:
+        raise Refused(f"{key} must have {length} entries, got {len(value)}: {value}")
+    for name, (words, holds) in _BOUNDS.items():
+        if name in f.metadata:
+            for number in value if isinstance(value, list) else [value]:
+                if not holds(number, f.metadata[name]):
+                    raise Refused(f"{key} must be {words} {f.metadata[name]}, got {number}")

@@ -1,0 +1,44 @@
+"""The progress bar."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+
+class StepBar:
+    """Steps done, the latest losses and speed, and the time left."""
+
+    def __init__(self, progress: Progress, total: int, done: int) -> None:
+        self._progress = progress
+        self._task = progress.add_task("training", total=total, completed=done, figures="")
+
+    def advance(self) -> None:
+        """One step more."""
+        self._progress.advance(self._task)
+
+    def show(self, values: Mapping[str, float]) -> None:
+        """The latest figures."""
+        self._progress.update(self._task, figures=figures(values))
+
+
+@contextmanager
+def step_bar(total: int, done: int) -> Iterator[StepBar]:
+    """A bar on the terminal while the block runs; nothing where the output is not a terminal."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[figures]}"),
+        TimeRemainingColumn(),
+    )
+    progress = Progress(*columns, transient=True)
+    progress.disable = not progress.console.is_terminal
+    with progress:
+        yield StepBar(progress, total, done)
+
+
+def figures(values: Mapping[str, float]) -> str:
+    """Losses and speed as one short text."""
+    losses = [f"{name} {value:.3f}" for name, value in values.items() if name.startswith("loss/")]
+    return "  ".join([*losses, f"{values['speed/images_per_s']:,.0f} images/s"])

@@ -1,0 +1,92 @@
+"""How a run tells of itself: scalars, pictures, a summary. None of it changes training."""
+
+import logging
+import time
+
+from gan_cli import images
+from gan_cli.files import write_json
+from gan_cli.progress import StepBar, figures
+from gan_cli.run import Run
+from gan_cli.stopwatch import Stopwatch
+from gan_cli.tracking import Tracker
+
+log = logging.getLogger("gan_cli.train")
+
+
+class Report:
+    """Writes what a run shows, and keeps the time that this takes out of the training speed."""
+
+    def __init__(self, run: Run, tracker: Tracker, bar: StepBar) -> None:
+        self._run = run
+        self._tracker = tracker
+        self._bar = bar
+        self._stopwatch = Stopwatch(run.device)
+        self._started = time.monotonic()
+        self._latest: dict[str, float] = {}
+        self._read_at = self._first = (run.images_seen, self._stopwatch.seconds)
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since the run was started, everything included."""
+        return time.monotonic() - self._started
+
+    def begin(self) -> None:
+        """The real samples, and the fakes of the untrained generator."""
+        with self._stopwatch.paused():
+            images.save_png(self._run.directory.samples / "real.png", self._run.preview.real())
+        self.picture()
+
+    def advance(self) -> None:
+        """One step was done."""
+        self._bar.advance()
+
+    def scalars(self) -> None:
+        """The means since the last line.
+
+        Raises:
+            Diverged: one of the losses was not finite.
+        """
+        self._run.meter.check()
+        now = (self._run.images_seen, self._stopwatch.seconds)
+        with self._stopwatch.paused():
+            speed = _speed(self._read_at, now)
+            self._latest = {"images_seen": now[0], **self._run.meter.read(), "speed/images_per_s": speed}
+            self._tracker.scalars(self._run.step, self._latest)
+            self._bar.show(self._latest)
+        self._read_at = now
+
+    def picture(self) -> None:
+        """The fakes as they are now."""
+        with self._stopwatch.paused():
+            picture = self._run.preview.fake()
+            images.save_png(self._run.directory.sample(self._run.step), picture)
+            self._tracker.picture(self._run.step, "samples", picture)
+            if self._latest:
+                log.info("step %d/%d  %s", self._run.step, self._run.total_steps, figures(self._latest))
+
+    def flush(self) -> None:
+        """Make what was written outlive this process."""
+        with self._stopwatch.paused():
+            self._tracker.flush()
+
+    def finish(self) -> None:
+        """The animation and summary.json."""
+        speed = _speed(self._first, (self._run.images_seen, self._stopwatch.seconds))
+        directory = self._run.directory
+        images.save_animation(directory.samples / "progress.webp", sorted(directory.samples.glob("step_*.png")))
+        losses = {name: value for name, value in self._latest.items() if "/" in name and not name.startswith("speed/")}
+        write_json(
+            directory.summary,
+            losses
+            | {
+                "steps": self._run.step,
+                "images_seen": self._run.images_seen,
+                "wall_s": round(self.seconds, 3),
+                "images_per_s": round(speed, 1),
+                "parameters": self._run.parameters(),
+            },
+        )
+
+
+def _speed(before: tuple[int, float], after: tuple[int, float]) -> float:
+    return (after[0] - before[0]) / max(after[1] - before[1], 1e-9)

@@ -1,0 +1,91 @@
+"""The real objects of one training run."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+from gan_cli import checkpoint
+from gan_cli.checkpoint import Checkpoint
+from gan_cli.games.game import Game
+from gan_cli.meter import Meter
+from gan_cli.preview import Preview
+from gan_cli.run_directory import RunDirectory
+from gan_cli.schedules import Schedule
+from gan_cli.schema import TrainConf
+
+
+@dataclass
+class Run:
+    """Everything that training changes, and what it changes it with.
+
+    Attributes:
+        config: resolved, as plain containers: what a checkpoint stores.
+        facts: what the configuration does not say and a reader of a checkpoint needs.
+        total_steps: where the run ends.
+        rates: each optimizer with its base learning rate, which `schedule` scales.
+        step: finished steps.
+    """
+
+    directory: RunDirectory
+    device: torch.device
+    config: dict[str, Any]
+    facts: dict[str, Any]
+    train: TrainConf
+    game: Game
+    preview: Preview
+    total_steps: int
+    rates: Sequence[tuple[Optimizer, float]]
+    schedule: Schedule
+    meter: Meter = field(default_factory=Meter)
+    step: int = 0
+
+    def advance(self) -> None:
+        """One step: every player's moves, at the step's learning rates."""
+        factor = self.schedule(self.step)
+        for optimizer, base in self.rates:
+            for group in optimizer.param_groups:
+                group["lr"] = base * factor
+        stats = self.game.play(self.step)
+        self.step += 1
+        self.meter.add(self.step, stats)
+
+    @property
+    def images_seen(self) -> int:
+        """Real samples shown to the discriminator so far."""
+        return self.game.images_seen(self.step)
+
+    def state(self) -> Checkpoint:
+        """All that an exact resume needs."""
+        tensors: dict[str, Tensor] = {}
+        for name, network in self.game.networks.items():
+            tensors |= checkpoint.network_state(name, network)
+        for player in self.game.players:
+            tensors |= checkpoint.optimizer_state(player.name, player.optimizer)
+        tensors |= {f"meter/{name}": tensor for name, tensor in self.meter.state().items()}
+        return Checkpoint(self.step, self.config, self.facts, tensors)
+
+    def save(self) -> None:
+        """Write `last` and the checkpoint of this step; remove numbered ones beyond the newest `train.keep`.
+
+        Raises:
+            Diverged: the state is not worth keeping.
+        """
+        self.meter.check()
+        state, keep = self.state(), self.train.keep
+        if keep:
+            checkpoint.save(self.directory.checkpoint(self.step), state)
+        checkpoint.save(self.directory.last, state)
+        numbered = sorted(self.directory.checkpoints.glob("step_*.safetensors"))
+        for old in numbered[: max(0, len(numbered) - keep)]:
+            old.unlink(missing_ok=True)
+
+    def parameters(self) -> dict[str, int]:
+        """The number of parameters of each network."""
+        return {
+            name: sum(parameter.numel() for parameter in network.parameters())
+            for name, network in self.game.networks.items()
+        }

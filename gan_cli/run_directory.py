@@ -1,0 +1,106 @@
+"""A run's directory: a new one for each run, locked while it is in use, and where each file lies in it."""
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+
+from gan_cli.errors import Diverged, Refused
+from gan_cli.files import write_json
+
+
+def create(parent: str) -> str:
+    """Make PARENT/DATE/TIME, with a number behind it where another run took that name in the same second.
+
+    Creating it is what claims it: of two processes that ask at once, one gets the name.
+
+    Raises:
+        Refused: it cannot be made.
+    """
+    now = datetime.now()
+    base = Path(parent) / f"{now:%Y-%m-%d}"
+    try:
+        base.mkdir(parents=True, exist_ok=True)
+        for attempt in range(1000):
+            path = base / (f"{now:%H-%M-%S}" + (f"-{attempt}" if attempt else ""))
+            with contextlib.suppress(FileExistsError):
+                path.mkdir()
+                return str(path)
+    except OSError as error:
+        raise Refused(
+            f"cannot make a run directory in {base.absolute()}: {error.strerror}; set hydra.run.dir=PATH"
+        ) from error
+    raise Refused(f"{base} holds a thousand runs of this second")
+
+
+class RunDirectory:
+    """Paths in a run directory, and its status."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.samples = path / "samples"
+        self.checkpoints = path / "checkpoints"
+        self.tensorboard = path / "tensorboard"
+        self.config = path / "config.yaml"
+        self.metrics = path / "metrics.jsonl"
+        self.summary = path / "summary.json"
+        self.status = path / "status.json"
+
+    def sample(self, step: int) -> Path:
+        """The grid of a step."""
+        return self.samples / f"step_{step:08d}.png"
+
+    def checkpoint(self, step: int) -> Path:
+        """The numbered checkpoint of a step."""
+        return self.checkpoints / f"step_{step:08d}.safetensors"
+
+    @property
+    def last(self) -> Path:
+        """The newest checkpoint."""
+        return self.checkpoints / "last.safetensors"
+
+    def write_status(self, state: str, step: int, reason: str | None = None) -> None:
+        """Record how the run stands: running, finished, interrupted, diverged or failed."""
+        write_json(self.status, {"state": state, "step": step, "reason": reason})
+
+    @contextlib.contextmanager
+    def claimed(self) -> Iterator[None]:
+        """Hold the directory for this process alone.
+
+        Raises:
+            Refused: another process uses it, or it holds a run already.
+        """
+        with open(self.path / ".lock", "a+") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                lock.seek(0)
+                raise Refused(f"{self.path} is in use by process {lock.read().strip()}") from error
+            if self.status.exists():
+                raise Refused(f"{self.path} holds a run already: leave hydra.run.dir out, or name a new directory")
+            lock.truncate(0)
+            lock.write(f"{os.getpid()}\n")
+            lock.flush()
+            try:
+                yield
+            finally:
+                (self.path / ".lock").unlink(missing_ok=True)
+
+    def discard(self) -> None:
+        """Remove what was made before the run could start, and the directories that are empty then."""
+        for name in (".lock", "train.log", ".hydra/config.yaml", ".hydra/hydra.yaml", ".hydra/overrides.yaml"):
+            (self.path / name).unlink(missing_ok=True)
+        for empty in (self.path / ".hydra", self.path, *list(self.path.parents)[:2]):
+            try:
+                empty.rmdir()
+            except OSError:
+                return
+
+
+def state_of(error: BaseException) -> str:
+    """The status that an exception leaves behind."""
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted"
+    return "diverged" if isinstance(error, Diverged) else "failed"

@@ -1,0 +1,256 @@
+"""Every configuration key with its type and range. The values are in `conf/`, what they mean beside them.
+
+Torch is not imported here: a mistake is reported before the seconds that this import costs. What a `_target_` of this
+project accepts is therefore written down a second time, below; a test holds it equal to the constructors' signatures.
+"""
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+from omegaconf import MISSING
+
+
+class Kind(Enum):
+    image = "image"
+    vector = "vector"
+
+
+class Distribution(Enum):
+    uniform = "uniform"
+    normal = "normal"
+
+
+class Reuse(Enum):
+    none = "none"
+    latents = "latents"
+    fakes = "fakes"
+
+
+class Precision(Enum):
+    fp32 = "fp32"
+    bf16 = "bf16"
+
+
+class DeviceType(Enum):
+    cpu = "cpu"
+    cuda = "cuda"
+
+
+class Shape(Enum):
+    constant = "constant"
+    linear = "linear"
+    cosine = "cosine"
+
+
+class Init(Enum):
+    default = "default"
+    xavier = "xavier"
+    normal = "normal"
+
+
+class Activation(Enum):
+    relu = "relu"
+    leaky_relu = "leaky_relu"
+    tanh = "tanh"
+    elu = "elu"
+    gelu = "gelu"
+    silu = "silu"
+
+
+class Fit(Enum):
+    stretch = "stretch"
+    crop = "crop"
+    pad = "pad"
+
+
+class Split(Enum):
+    train = "train"
+    test = "test"
+
+
+def bounded(default: Any = MISSING, **bounds: Any) -> Any:
+    """A dataclass field whose number (or every number in its list) must satisfy `ge`, `gt`, `le`, `lt`; or `length`."""
+    return field(default=default, metadata=bounds)
+
+
+@dataclass
+class ModelConf:
+    accepts: list[Kind] = MISSING
+    generator: dict[str, Any] = MISSING
+    discriminator: dict[str, Any] = MISSING
+    resolution: int | None = bounded(None, ge=1)
+    init: Init = Init.default
+    init_std: float = bounded(0.02, gt=0)
+
+
+@dataclass
+class DataConf:
+    kind: Kind = MISSING
+    limit: int | None = bounded(None, ge=1)
+    shuffle: bool = True
+    drop_last: bool = True
+    suggested_epochs: int = bounded(10, ge=1)
+    source: dict[str, Any] = field(default_factory=dict)  # _target_ and what is left for it
+
+
+@dataclass
+class LatentConf:
+    dim: int = bounded(ge=1)
+    distribution: Distribution = MISSING
+
+
+@dataclass
+class PlayerOptimConf:
+    lr: float = bounded(gt=0)
+
+
+@dataclass
+class ScheduleConf:
+    shape: Shape = Shape.constant
+    final: float = bounded(0.0, ge=0)
+    steps: int | None = bounded(None, ge=1)
+
+
+@dataclass
+class OptimConf:
+    lr: float = bounded(gt=0)
+    generator: PlayerOptimConf = field(default_factory=PlayerOptimConf)
+    discriminator: PlayerOptimConf = field(default_factory=PlayerOptimConf)
+    schedule: ScheduleConf = field(default_factory=ScheduleConf)
+    optimizer: dict[str, Any] = field(default_factory=dict)  # _target_ and what is left for it
+
+
+@dataclass
+class TrainConf:
+    epochs: int = bounded(ge=1)
+    steps: int | None = bounded(ge=1)
+    batch_size: int = bounded(ge=1)
+    d_steps: int = bounded(ge=1)
+    reuse: Reuse = MISSING
+    minutes: float | None = bounded(gt=0)
+    log_every: int = bounded(ge=0)
+    sample_every: int = bounded(ge=0)
+    checkpoint_every: int = bounded(ge=0)
+    keep: int = bounded(ge=0)
+
+
+@dataclass
+class DeviceConf:
+    type: DeviceType = MISSING
+    precision: Precision = MISSING
+    threads: int | None = bounded(ge=1)
+
+
+@dataclass
+class Config:
+    """The whole of what `gan-train` was asked to do."""
+
+    model: ModelConf = MISSING
+    loss: dict[str, Any] = MISSING
+    data: DataConf = MISSING
+    latent: LatentConf = MISSING
+    optim: OptimConf = MISSING
+    train: TrainConf = MISSING
+    device: DeviceConf = MISSING
+    seed: int = bounded(ge=0, lt=2**63)
+
+
+@dataclass
+class SampleConf:
+    """The whole of what `gan-sample` was asked to do."""
+
+    checkpoint: str = MISSING
+    num_images: int = bounded(ge=1)
+    indices: str | int | None = MISSING
+    seed: int = bounded(ge=0, lt=2**63)
+    out: str = MISSING
+    trust: list[str] = MISSING
+    device: DeviceConf = MISSING
+
+
+# What stands under a `_target_`: the options of this project's own parts.
+
+
+@dataclass
+class LayersConf:
+    widths: list[int] = bounded(ge=1)
+    activation: Activation = MISSING
+    slope: float = bounded(ge=0)
+    dropout: float = bounded(ge=0, lt=1)
+
+
+@dataclass
+class DCGANConf(LayersConf):
+    hidden: int = bounded(ge=1)
+
+
+@dataclass
+class TargetsConf:
+    real_target: float = MISSING
+    fake_target: float = MISSING
+    generator_target: float = MISSING
+    d_scale: float = bounded(gt=0)
+
+
+@dataclass
+class ProbabilityTargetsConf(TargetsConf):
+    real_target: float = bounded(ge=0, le=1)
+    fake_target: float = bounded(ge=0, le=1)
+    generator_target: float = bounded(ge=0, le=1)
+
+
+@dataclass
+class MNISTConf:
+    split: Split = MISSING
+
+
+@dataclass
+class PicturesConf:
+    channels: int = bounded(ge=1)
+    resolution: int = bounded(ge=1)
+    fit: Fit = MISSING
+    background: list[int] = bounded(ge=0, le=255, length=3)
+
+
+@dataclass
+class FolderConf(PicturesConf):
+    root: str = MISSING
+
+
+@dataclass
+class PokemonConf(PicturesConf):
+    root: str | None = MISSING
+
+
+@dataclass
+class GaussianConf:
+    num_samples: int = bounded(ge=1)
+    transform: list[list[float]] = MISSING
+    shift: list[float] = MISSING
+    data_seed: int = bounded(ge=0)
+
+
+@dataclass
+class AdamConf:
+    betas: list[float] = bounded(ge=0, lt=1, length=2)
+    eps: float = bounded(ge=0)
+    weight_decay: float = bounded(ge=0)
+    fused: bool = MISSING
+
+
+TARGETS: dict[str, type] = {
+    "gan_cli.models.mlp.MLPGenerator": LayersConf,
+    "gan_cli.models.mlp.MLPDiscriminator": LayersConf,
+    "gan_cli.models.dcgan.DCGANGenerator": DCGANConf,
+    "gan_cli.models.dcgan.DCGANDiscriminator": DCGANConf,
+    "gan_cli.models.dcgan64.DCGAN64Generator": LayersConf,
+    "gan_cli.models.dcgan64.DCGAN64Discriminator": LayersConf,
+    "gan_cli.losses.BCE": ProbabilityTargetsConf,
+    "gan_cli.losses.LSGAN": TargetsConf,
+    "gan_cli.data.mnist.load": MNISTConf,
+    "gan_cli.data.folder.load": FolderConf,
+    "gan_cli.data.pokemon.load": PokemonConf,
+    "gan_cli.data.gaussian2d.load": GaussianConf,
+    "torch.optim.Adam": AdamConf,
+}

@@ -1,0 +1,39 @@
+"""Ctrl-C and SIGTERM end a run between two steps, after its state is saved."""
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import FrameType
+
+
+@dataclass
+class StopRequest:
+    """The signal that asked the run to stop, if one did."""
+
+    signal_number: int | None = None
+
+
+@contextmanager
+def listening() -> Iterator[StopRequest]:
+    """Note SIGINT and SIGTERM instead of dying of them; a second SIGINT interrupts at once.
+
+    Outside the main thread, where Python takes no signals, nothing is noted.
+    """
+    request = StopRequest()
+    if threading.current_thread() is not threading.main_thread():
+        yield request
+        return
+
+    def note(number: int, frame: FrameType | None) -> None:
+        if request.signal_number is not None and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        request.signal_number = number
+
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield request
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

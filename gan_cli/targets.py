@@ -1,0 +1,83 @@
+"""From `_target_` to object: this project's own classes, and those of packages that the user named."""
+
+import importlib
+import inspect
+import os
+import sys
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from gan_cli.errors import Refused
+from gan_cli.suggest import did_you_mean
+
+OWN = ("gan_cli", "torch.optim")
+"""Where the targets of this project's own configuration lie."""
+
+
+def create(node: Mapping[str, Any], path: str, trusted: Collection[str] | None, **facts: Any) -> Any:
+    """Call the node's `_target_` with its other keys and with `facts`, which the configuration cannot know.
+
+    Args:
+        path: where the node stands in the configuration, for the messages.
+        trusted: packages, besides this project's, that may be named; None when the user typed the configuration.
+
+    Raises:
+        Refused: the target may not be used, does not exist, does not take these arguments, or refuses their values.
+    """
+    target = locate(str(node["_target_"]), path, trusted)
+    options = {key: value for key, value in node.items() if key != "_target_"}
+    _check_arguments(target, options, facts, path)
+    try:
+        return target(**options, **facts)
+    except ValueError as error:
+        raise Refused(f"{path}: {error}") from error
+
+
+def locate(target: str, path: str, trusted: Collection[str] | None) -> Any:
+    """The class or function behind a dotted path.
+
+    A configuration from a checkpoint is somebody else's: its packages are checked by name before anything is imported,
+    and the object that was found is checked again, because `torch.optim.optimizer.torch.load` starts harmlessly.
+    """
+    allowed = None if trusted is None else (*OWN, *trusted)
+    if allowed is not None and not _within(target, allowed):
+        raise Refused(
+            f"{path}._target_ names {target}, which is not part of gan-cli and is not trusted.\n"
+            f"If you know where the file comes from: trust=[{target.split('.')[0]}]"
+        )
+    if not _within(target, OWN) and os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())  # a file beside the user, as with `python -m`
+    module, _, name = target.rpartition(".")
+    try:
+        found = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise Refused(f"{path}._target_: cannot import {target} ({error})") from error
+    if allowed is not None:
+        origin = f"{getattr(found, '__module__', '')}.{getattr(found, '__qualname__', '')}"
+        if not _within(origin, allowed):
+            raise Refused(f"{path}._target_: {target} is really {origin}, which is not trusted")
+    if not callable(found):
+        raise Refused(f"{path}._target_: {target} is not a class or function")
+    return found
+
+
+def _within(target: str, packages: Collection[str]) -> bool:
+    return any(target.startswith(f"{package}.") for package in packages)
+
+
+def _check_arguments(target: Any, options: Mapping[str, Any], facts: Mapping[str, Any], path: str) -> None:
+    parameters = inspect.signature(target).parameters
+    if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+        for name in facts:
+            if name not in parameters:
+                raise Refused(
+                    f"{path}._target_: {target.__qualname__} must take {' and '.join(facts)}; it has no {name}"
+                )
+        for key in options:
+            if key not in parameters:
+                known = [name for name in parameters if name not in facts]
+                raise Refused(f"{path}.{key}: {target.__qualname__} takes no {key}{did_you_mean(key, known)}")
+    try:
+        inspect.signature(target).bind(**options, **facts)
+    except TypeError as error:
+        raise Refused(f"{path}: {target.__qualname__}: {error}; add one with +{path}.NAME=VALUE") from error

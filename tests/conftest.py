@@ -1,0 +1,62 @@
+"""What the tests share."""
+
+import gzip
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from hydra import compose as hydra_compose
+from hydra import initialize_config_dir
+from omegaconf import OmegaConf
+
+from gan_cli.conf_dir import CONF_DIR
+from gan_cli.parse import parse
+from gan_cli.schema import Config
+from gan_cli.streams import Streams
+
+# Small enough to train within a blink, on data that need no file.
+TINY = (
+    "data=gaussian2d",
+    "data.num_samples=64",
+    "model.generator.widths=[8]",
+    "model.discriminator.widths=[8]",
+    "latent.dim=4",
+    "train.batch_size=16",
+    "train.steps=12",
+    "train.log_every=4",
+    "train.sample_every=6",
+    "train.checkpoint_every=6",
+)
+
+
+@pytest.fixture
+def compose() -> Callable[..., Config]:
+    """Overrides as typed on the command line -> the checked configuration."""
+
+    def composed(*overrides: str) -> Config:
+        OmegaConf.register_new_resolver("new_run_dir", lambda parent: parent, replace=True)
+        with initialize_config_dir(config_dir=CONF_DIR, version_base="1.3"):
+            return parse(hydra_compose("train", overrides=list(overrides)))
+
+    return composed
+
+
+@pytest.fixture
+def streams() -> Streams:
+    return Streams(0, torch.device("cpu"))
+
+
+@pytest.fixture(scope="session")
+def sprites() -> Path:
+    """Real sprites, where the development data are at hand."""
+    path = Path(__file__).resolve().parents[2] / "shared" / "data" / "pokemon.zip"
+    if not path.exists():
+        pytest.skip("the development data are not here")
+    return path
+
+
+def write_idx(path: Path, array: torch.Tensor) -> None:
+    """A gzip-compressed IDX file of unsigned bytes."""
+    header = bytes([0, 0, 8, array.dim()]) + b"".join(size.to_bytes(4, "big") for size in array.shape)
+    path.write_bytes(gzip.compress(header + bytes(array.flatten().tolist())))
