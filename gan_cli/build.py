@@ -10,13 +10,14 @@ from torch import nn
 from torch.optim import Optimizer
 
 from gan_cli import __version__, accelerate, schedules
+from gan_cli.checkpoint import Checkpoint
 from gan_cli.data.batches import Batches
 from gan_cli.data.dataset import Dataset
 from gan_cli.errors import Refused
 from gan_cli.games.gan import GAN
 from gan_cli.latents import Latents
 from gan_cli.models.initialize import initialize
-from gan_cli.parse import to_plain
+from gan_cli.parse import parse_stored, to_plain
 from gan_cli.preview import Preview
 from gan_cli.run import Run
 from gan_cli.run_directory import RunDirectory
@@ -93,6 +94,27 @@ def build_generator(
     return _network(config, "generator", streams, trusted, facts)
 
 
+def restore_generator(stored: Checkpoint, trusted: Collection[str]) -> tuple[Config, nn.Module]:
+    """The trained generator of a checkpoint and its configuration, from that file alone.
+
+    The file may be anyone's: its configuration is checked as if it were typed, may only name trusted classes, and is
+    compared with the stored weights before memory is taken for it.
+
+    Raises:
+        Refused: the configuration is not valid or not trusted, or does not fit the weights.
+    """
+    config = parse_stored(stored.config)
+    shape = stored.facts.get("sample_shape")
+    if not isinstance(shape, list) or len(shape) not in (1, 3) or not all(isinstance(n, int) and n > 0 for n in shape):
+        raise Refused(f"the checkpoint's sample_shape must be three sizes, or one, got {shape}")
+    streams = Streams(config.seed, torch.device("cpu"))
+    with torch.device("meta"):
+        stored.check_network("generator", build_generator(config, tuple(shape), streams, trusted))
+    generator = build_generator(config, tuple(shape), streams, trusted)
+    stored.load_network("generator", generator)
+    return config, generator
+
+
 def build_discriminator(config: Config, sample_shape: tuple[int, ...], streams: Streams) -> nn.Module:
     """The discriminator with its initial weights, on the CPU."""
     return _network(config, "discriminator", streams, None, {"sample_shape": sample_shape})
@@ -138,6 +160,7 @@ def _facts(dataset: Dataset, device: torch.device) -> dict[str, Any]:
     return {
         "sample_shape": list(dataset.sample_shape),
         "num_samples": len(dataset),
+        "data_digest": dataset.digest(),
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine(),
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,

@@ -6,13 +6,14 @@ The file is data: reading one runs nothing. Tensors are named `network/NAME/...`
 
 import hashlib
 import json
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import save as to_safetensors
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -22,6 +23,7 @@ from gan_cli.files import replacing
 
 FORMAT = 1
 SUFFIX = ".safetensors"
+_MAX_HEADER = 1_000_000  # characters; ours have some thousand
 
 
 @dataclass(frozen=True)
@@ -44,24 +46,41 @@ class Checkpoint:
         start = f"{prefix}/"
         return {name.removeprefix(start): tensor for name, tensor in self.tensors.items() if name.startswith(start)}
 
+    def check_network(self, name: str, network: nn.Module) -> None:
+        """Raise `Refused` unless the stored weights of network `name` fit `network`; it may be on the meta device."""
+        stored = {key: tuple(tensor.shape) for key, tensor in self.part(f"network/{name}").items()}
+        wanted = {key: tuple(tensor.shape) for key, tensor in network.state_dict().items()}
+        differing = sorted(key for key in stored.keys() | wanted.keys() if stored.get(key) != wanted.get(key))
+        if differing:
+            key = differing[0]
+            raise Refused(
+                f"the checkpoint's {name} does not fit: {len(differing)} of its parameters differ, the first is {key} "
+                f"(stored {stored.get(key)}, wanted {wanted.get(key)})"
+            )
+
     def load_network(self, name: str, network: nn.Module) -> None:
         """Put the weights of network `name` into `network`.
 
         Raises:
             Refused: the names or shapes differ.
         """
-        stored, wanted = self.part(f"network/{name}"), network.state_dict()
-        if {key: tensor.shape for key, tensor in stored.items()} != {key: t.shape for key, t in wanted.items()}:
-            differing = sorted(
-                key
-                for key in stored.keys() | wanted.keys()
-                if key not in stored or key not in wanted or stored[key].shape != wanted[key].shape
-            )
-            raise Refused(
-                f"the checkpoint's {name} has other parameters than its configuration makes "
-                f"({len(differing)} differ, first {differing[0]}): the classes have changed since it was written"
-            )
-        network.load_state_dict(stored)
+        self.check_network(name, network)
+        network.load_state_dict(self.part(f"network/{name}"))
+
+    def load_optimizer(self, name: str, optimizer: Optimizer) -> None:
+        """Put the stored state of optimizer `name` into `optimizer`; its hyper-parameters stay as they are.
+
+        Raises:
+            Refused: it belongs to other parameters.
+        """
+        parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+        state: dict[int, dict[str, Tensor]] = {}
+        for path, tensor in self.part(f"optimizer/{name}").items():
+            index, _, key = path.partition("/")
+            state.setdefault(int(index), {})[key] = tensor
+            if int(index) >= len(parameters) or (tensor.dim() and tensor.shape != parameters[int(index)].shape):
+                raise Refused(f"the checkpoint's optimizer state {path} of {name} does not fit the network")
+        optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
 
 
 def network_state(name: str, network: nn.Module) -> dict[str, Tensor]:
@@ -100,7 +119,8 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
             file.write(content)
     except OSError as error:
         raise RunFailed(
-            f"could not write {path} ({len(content):,} bytes): {error.strerror or error}; the last checkpoint is intact"
+            f"cannot write {path}: {error.strerror or error} ({len(content) / 1e6:.1f} MB needed, "
+            f"{_free_megabytes(path):.1f} MB free); the checkpoint before it is intact"
         ) from error
 
 
@@ -116,15 +136,19 @@ def load(path: Path) -> Checkpoint:
         with safe_open(path, framework="pt") as file:
             header: dict[str, str] = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dictionary)
-    except (SafetensorError, OSError, ValueError) as error:
+    except Exception as error:  # whatever a damaged file makes of the parser
         raise Refused(f"{path} is damaged, or not a safetensors file: {error}") from error
-    if "format" not in header or "config" not in header:
+    version = header.get("format", "")
+    if not {"format", "step", "config", "facts", "digest"} <= header.keys() or not version.isdecimal():
         raise Refused(f"{path} is a safetensors file, but not a checkpoint of gan-cli")
-    if header["format"] != str(FORMAT):
-        raise Refused(f"{path} has checkpoint format {header['format']}, this version reads {FORMAT}: upgrade gan-cli")
-    if header.pop("digest", None) != _digest(header, tensors):
+    if int(version) > FORMAT:
+        raise Refused(f"{path} has checkpoint format {version}, and this version reads {FORMAT}: upgrade gan-cli")
+    if header.pop("digest") != _digest(header, tensors):
         raise Refused(f"{path} is damaged: its contents do not match their digest")
-    return Checkpoint(int(header["step"]), json.loads(header["config"]), json.loads(header["facts"]), tensors)
+    try:
+        return Checkpoint(int(header["step"]), _mapping(header["config"]), _mapping(header["facts"]), tensors)
+    except (ValueError, RecursionError) as error:
+        raise Refused(f"{path} is not a checkpoint of gan-cli: its header cannot be read ({error})") from error
 
 
 def resolve(path: Path) -> Path:
@@ -139,6 +163,19 @@ def resolve(path: Path) -> Path:
             raise Refused(f"{path} holds no checkpoint: there is no {last}")
         return last
     return path
+
+
+def _mapping(text: str) -> dict[str, Any]:
+    if len(text) > _MAX_HEADER:
+        raise ValueError(f"{len(text):,} characters of configuration")
+    content = json.loads(text)
+    if not isinstance(content, dict):
+        raise ValueError("not a mapping")
+    return content
+
+
+def _free_megabytes(path: Path) -> float:
+    return shutil.disk_usage(next(parent for parent in path.absolute().parents if parent.exists())).free / 1e6
 
 
 def _digest(header: Mapping[str, str], tensors: Mapping[str, Tensor]) -> str:

@@ -29,6 +29,25 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
     sync_directory(path.parent)
 
 
+def link(existing: Path, path: Path) -> None:
+    """Replace `path` by a second name for `existing`, which is never written to again; a copy where that cannot be."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        os.link(existing, temporary)
+    except OSError:  # a file system without links
+        with replacing(path) as file:
+            file.write(existing.read_bytes())
+        return
+    os.replace(temporary, path)
+    sync_directory(path.parent)
+
+
+def remove_temporaries(directory: Path) -> None:
+    """Remove what processes that were killed while writing have left below a directory."""
+    for path in directory.rglob(".*.tmp"):
+        path.unlink(missing_ok=True)
+
+
 def sync_directory(path: Path) -> None:
     """Make renames in a directory durable."""
     descriptor = os.open(path, os.O_RDONLY)

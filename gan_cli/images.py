@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from PIL import Image
 from torch import Tensor
-from torchvision.transforms.v2.functional import to_pil_image
+from torchvision.transforms.v2.functional import pil_to_tensor, to_pil_image
 from torchvision.utils import make_grid
 
 from gan_cli.files import replacing
@@ -71,6 +71,13 @@ def save_png(path: Path, image: Tensor) -> None:
     """Write a uint8 (C, H, W) image."""
     with replacing(path) as file:
         file.write(png(image))
+
+
+def read_png(path: Path) -> Tensor:
+    """A picture that `save_png` wrote: uint8 (C, H, W)."""
+    with Image.open(path, formats=["PNG"]) as picture:
+        image: Tensor = pil_to_tensor(picture)
+    return image
 
 
 def save_animation(path: Path, frames: Sequence[Path]) -> None:

@@ -23,8 +23,11 @@ def train(run: Run, report: Report, stop: StopRequest) -> str:
 
 def _train(run: Run, report: Report, stop: StopRequest) -> str:
     every = run.train
-    if run.step == 0 and every.sample_every:
-        report.begin()
+    if run.step == 0:
+        if every.sample_every:
+            report.begin()
+        if every.checkpoint_every:
+            report.save()  # a full disk is found out now, and a run killed early can be resumed
     while True:
         run.advance()
         report.advance()
@@ -32,12 +35,11 @@ def _train(run: Run, report: Report, stop: StopRequest) -> str:
         stopping = reason is None and stop.signal_number is not None
 
         if _due(every.log_every, run.step, reason) or (run.step == 1 and every.log_every):
-            report.scalars()
+            report.scalars(clear=reason is None)
         if _due(every.sample_every, run.step, reason):
             report.picture()
         if _due(every.checkpoint_every, run.step, reason) or (stopping and every.checkpoint_every):
-            report.flush()  # first, so that the log never lacks what a checkpoint has gone past
-            run.save()
+            report.save()
         if stopping:
             assert stop.signal_number is not None
             raise Stopped(stop.signal_number)

@@ -11,7 +11,7 @@ _LOSS = "loss/"
 
 
 class Meter:
-    """Means since the last reading, and the first step at which each loss was not finite."""
+    """Means since they were cleared, and the first step at which each loss was not finite."""
 
     def __init__(self) -> None:
         self._sums: dict[str, Tensor] = {}
@@ -28,12 +28,14 @@ class Meter:
                 before = self._first_bad.get(name, bad)
                 self._first_bad[name] = torch.where(before < 0, bad, before)
 
-    def read(self) -> dict[str, float]:
-        """The means since the last reading, which starts anew. Waits for the device."""
-        means = {name: float(total) / self._count for name, total in self._sums.items()}
+    def means(self) -> dict[str, float]:
+        """The means since the last `clear`, by name. Waits for the device."""
+        return {name: float(total) / self._count for name, total in sorted(self._sums.items())}
+
+    def clear(self) -> None:
+        """Start a new mean."""
         self._sums.clear()
         self._count = 0
-        return means
 
     def check(self) -> None:
         """Raises `Diverged`, naming the network and the step, if a loss was not finite. Waits for the device."""
@@ -49,3 +51,9 @@ class Meter:
     def state(self) -> dict[str, Tensor]:
         """What a checkpoint keeps, so that a resumed run logs the same means."""
         return {f"sum/{name}": total for name, total in self._sums.items()} | {"count": torch.tensor(self._count)}
+
+    def restore(self, state: Mapping[str, Tensor], device: torch.device) -> None:
+        """Take up what `state` returned."""
+        sums = {name.removeprefix("sum/"): total for name, total in state.items() if name.startswith("sum/")}
+        self._sums = {name: total.to(device) for name, total in sums.items()}
+        self._count = int(state["count"])

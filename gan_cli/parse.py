@@ -4,6 +4,7 @@ The same checks serve YAML files, experiments, the command line and the configur
 `_target_` is checked against its constructor's signature when it is built (`gan_cli.targets`).
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import Field, fields, is_dataclass
 from enum import Enum
@@ -13,8 +14,15 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigKeyError, OmegaConfBaseException, ValidationError
 
 from gan_cli.errors import Refused
-from gan_cli.schema import TARGETS, Config, DataConf, OptimConf
+from gan_cli.schema import TARGETS, CommandConf, Config, DataConf, OptimConf
 from gan_cli.suggest import did_you_mean
+
+
+def split(composed: DictConfig) -> tuple[CommandConf, dict[str, Any]]:
+    """A composed training configuration as what `gan-train` should do, and with what: the part for `parse`."""
+    plain = resolved(composed)
+    command = {f.name: plain.pop(f.name) for f in fields(CommandConf) if f.name in plain}
+    return typed_as(CommandConf, command), plain
 
 
 def parse(config: DictConfig | Mapping[str, Any]) -> Config:
@@ -39,6 +47,17 @@ def parse(config: DictConfig | Mapping[str, Any]) -> Config:
             f"Use model=mlp, which takes both, or data that are {takes}s, such as data=mnist."
         )
     return typed
+
+
+def parse_stored(config: Mapping[str, Any]) -> Config:
+    """`parse` for a configuration from a file: it is resolved already, and an interpolation in it is not obeyed.
+
+    Raises:
+        Refused: as `parse`; or it holds an interpolation, which could read this machine's environment.
+    """
+    if "${" in json.dumps(config):
+        raise Refused("the checkpoint's configuration holds an interpolation (${...}), which ours never do")
+    return parse(config)
 
 
 def resolved(config: DictConfig | Mapping[str, Any]) -> dict[str, Any]:
@@ -135,6 +154,8 @@ def _check_field(f: "Field[Any]", value: Any, key: str) -> None:
     length = f.metadata.get("length")
     if length is not None and len(value) != length:
         raise Refused(f"{key} must have {length} entries, got {len(value)}: {value}")
+    if "longest" in f.metadata and len(value) > f.metadata["longest"]:
+        raise Refused(f"{key} must have at most {f.metadata['longest']} entries, got {len(value)}")
     for name, (words, holds) in _BOUNDS.items():
         if name in f.metadata:
             for number in value if isinstance(value, list) else [value]:

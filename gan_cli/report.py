@@ -22,12 +22,13 @@ class Report:
         self._bar = bar
         self._stopwatch = Stopwatch(run.device)
         self._started = time.monotonic()
+        self._before = (float(run.facts.get("wall_s", 0)), float(run.facts.get("training_s", 0)))
         self._latest: dict[str, float] = {}
-        self._read_at = self._first = (run.images_seen, self._stopwatch.seconds)
+        self._read_at = (run.images_seen, self._stopwatch.seconds)
 
     @property
     def seconds(self) -> float:
-        """Seconds since the run was started, everything included."""
+        """Seconds since the run was started or resumed, everything included."""
         return time.monotonic() - self._started
 
     def begin(self) -> None:
@@ -40,8 +41,11 @@ class Report:
         """One step was done."""
         self._bar.advance()
 
-    def scalars(self) -> None:
-        """The means since the last line.
+    def scalars(self, clear: bool) -> None:
+        """The means since they were cleared.
+
+        Args:
+            clear: whether the next means start here; not at the end of a run, which may be extended.
 
         Raises:
             Diverged: one of the losses was not finite.
@@ -50,9 +54,11 @@ class Report:
         now = (self._run.images_seen, self._stopwatch.seconds)
         with self._stopwatch.paused():
             speed = _speed(self._read_at, now)
-            self._latest = {"images_seen": now[0], **self._run.meter.read(), "speed/images_per_s": speed}
+            self._latest = {"images_seen": now[0], **self._run.meter.means(), "speed/images_per_s": speed}
             self._tracker.scalars(self._run.step, self._latest)
             self._bar.show(self._latest)
+            if clear:
+                self._run.meter.clear()
         self._read_at = now
 
     def picture(self) -> None:
@@ -64,14 +70,16 @@ class Report:
             if self._latest:
                 log.info("step %d/%d  %s", self._run.step, self._run.total_steps, figures(self._latest))
 
-    def flush(self) -> None:
-        """Make what was written outlive this process."""
+    def save(self) -> None:
+        """A checkpoint. The log is flushed first: it never lacks what a checkpoint has gone past."""
         with self._stopwatch.paused():
             self._tracker.flush()
+            self._run.facts |= {"wall_s": self._total(0), "training_s": self._total(1)}
+            self._run.save()
 
     def finish(self) -> None:
         """The animation and summary.json."""
-        speed = _speed(self._first, (self._run.images_seen, self._stopwatch.seconds))
+        speed = _speed((0, 0.0), (self._run.images_seen, self._total(1)))
         directory = self._run.directory
         images.save_animation(directory.samples / "progress.webp", sorted(directory.samples.glob("step_*.png")))
         losses = {name: value for name, value in self._latest.items() if "/" in name and not name.startswith("speed/")}
@@ -81,11 +89,16 @@ class Report:
             | {
                 "steps": self._run.step,
                 "images_seen": self._run.images_seen,
-                "wall_s": round(self.seconds, 3),
+                "wall_s": self._total(0),
                 "images_per_s": round(speed, 1),
                 "parameters": self._run.parameters(),
             },
         )
+
+    def _total(self, which: int) -> float:
+        """Wall-clock (0) or training (1) seconds of the run over all its starts."""
+        now = self.seconds if which == 0 else self._stopwatch.seconds
+        return round(self._before[which] + now, 3)
 
 
 def _speed(before: tuple[int, float], after: tuple[int, float]) -> float:

@@ -10,6 +10,7 @@ from torch.optim import Optimizer
 
 from gan_cli import checkpoint
 from gan_cli.checkpoint import Checkpoint
+from gan_cli.files import link
 from gan_cli.games.game import Game
 from gan_cli.meter import Meter
 from gan_cli.preview import Preview
@@ -68,6 +69,19 @@ class Run:
         tensors |= {f"meter/{name}": tensor for name, tensor in self.meter.state().items()}
         return Checkpoint(self.step, self.config, self.facts, tensors)
 
+    def restore(self, stored: Checkpoint) -> None:
+        """Take up the state of a checkpoint, exactly.
+
+        Raises:
+            Refused: it belongs to other networks.
+        """
+        for name, network in self.game.networks.items():
+            stored.load_network(name, network)
+        for player in self.game.players:
+            stored.load_optimizer(player.name, player.optimizer)
+        self.meter.restore(stored.part("meter"), self.device)
+        self.step = stored.step
+
     def save(self) -> None:
         """Write `last` and the checkpoint of this step; remove numbered ones beyond the newest `train.keep`.
 
@@ -76,12 +90,25 @@ class Run:
         """
         self.meter.check()
         state, keep = self.state(), self.train.keep
-        if keep:
+        if keep and self.step:
             checkpoint.save(self.directory.checkpoint(self.step), state)
-        checkpoint.save(self.directory.last, state)
+            link(self.directory.checkpoint(self.step), self.directory.last)
+        else:
+            checkpoint.save(self.directory.last, state)
         numbered = sorted(self.directory.checkpoints.glob("step_*.safetensors"))
         for old in numbered[: max(0, len(numbered) - keep)]:
             old.unlink(missing_ok=True)
+
+    def description(self) -> list[str]:
+        """The arithmetic that the configuration implies, for a person."""
+        shape = "×".join(map(str, self.facts["sample_shape"]))
+        device = self.config["device"]
+        return [
+            str(self.directory.path),
+            ", ".join(f"{name} {count:,} parameters" for name, count in self.parameters().items()),
+            f"{self.facts['num_samples']:,} samples of {shape}; {self.total_steps:,} steps of {self.train.batch_size} "
+            f"samples; {device['type']}, {device['precision']}, {self.facts['threads']} threads",
+        ]
 
     def parameters(self) -> dict[str, int]:
         """The number of parameters of each network."""

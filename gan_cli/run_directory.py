@@ -35,6 +35,18 @@ def create(parent: str) -> str:
     raise Refused(f"{base} holds a thousand runs of this second")
 
 
+def of_checkpoint(path: Path) -> Path:
+    """The run directory that a path given to `resume` means: itself, or that of a checkpoint in it.
+
+    Raises:
+        Refused: it is neither.
+    """
+    directory = path.parent.parent if path.is_file() else path
+    if not (directory / "checkpoints").is_dir():
+        raise Refused(f"resume={path}: not a run directory, nor a checkpoint in one")
+    return directory
+
+
 class RunDirectory:
     """Paths in a run directory, and its status."""
 
@@ -66,11 +78,11 @@ class RunDirectory:
         write_json(self.status, {"state": state, "step": step, "reason": reason})
 
     @contextlib.contextmanager
-    def claimed(self) -> Iterator[None]:
+    def claimed(self, resuming: bool) -> Iterator[None]:
         """Hold the directory for this process alone.
 
         Raises:
-            Refused: another process uses it, or it holds a run already.
+            Refused: another process uses it, or it holds a run already and this is not to be resumed.
         """
         with open(self.path / ".lock", "a+") as lock:
             try:
@@ -78,8 +90,8 @@ class RunDirectory:
             except OSError as error:
                 lock.seek(0)
                 raise Refused(f"{self.path} is in use by process {lock.read().strip()}") from error
-            if self.status.exists():
-                raise Refused(f"{self.path} holds a run already: leave hydra.run.dir out, or name a new directory")
+            if self.status.exists() and not resuming:
+                raise Refused(f"{self.path} holds a run already: resume={self.path} goes on with it")
             lock.truncate(0)
             lock.write(f"{os.getpid()}\n")
             lock.flush()

@@ -70,7 +70,7 @@ class Split(Enum):
 
 
 def bounded(default: Any = MISSING, **bounds: Any) -> Any:
-    """A dataclass field whose number (or every number in its list) must satisfy `ge`, `gt`, `le`, `lt`; or `length`."""
+    """A field with bounds: `ge`, `gt`, `le`, `lt` on a number or on each in a list; `length`, `longest` on a list."""
     return field(default=default, metadata=bounds)
 
 
@@ -157,6 +157,17 @@ class Config:
 
 
 @dataclass
+class CommandConf:
+    """What `gan-train` should do with a configuration; not part of what a run is."""
+
+    resume: str | None = None
+    allow_changes: list[str] = field(default_factory=list)
+    init_from: str | None = None
+    trust: list[str] = field(default_factory=list)
+    dry_run: bool = False
+
+
+@dataclass
 class SampleConf:
     """The whole of what `gan-sample` was asked to do."""
 
@@ -174,7 +185,7 @@ class SampleConf:
 
 @dataclass
 class LayersConf:
-    widths: list[int] = bounded(ge=1)
+    widths: list[int] = bounded(ge=1, le=2**16, longest=32)
     activation: Activation = MISSING
     slope: float = bounded(ge=0)
     dropout: float = bounded(ge=0, lt=1)

@@ -1,6 +1,7 @@
 """What a run leaves to be looked at: metrics.jsonl and TensorBoard."""
 
 import json
+import os
 from collections.abc import Mapping
 from typing import Any, Self
 
@@ -8,18 +9,27 @@ from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
 
+from gan_cli import images
+from gan_cli.resume import flattened
 from gan_cli.run_directory import RunDirectory
 
 
 class Tracker:
-    """Writes scalars and pictures, each under its step."""
+    """Writes scalars and pictures, each under its step.
 
-    def __init__(self, directory: RunDirectory, config: Mapping[str, Any]) -> None:
+    Args:
+        step: where the run stands. What TensorBoard's files hold from there on is void, an earlier start wrote it; what
+            metrics.jsonl and the samples hold of this very step is told to TensorBoard again.
+    """
+
+    def __init__(self, directory: RunDirectory, config: Mapping[str, Any], step: int) -> None:
         directory.tensorboard.mkdir(parents=True, exist_ok=True)
         self._lines = open(directory.metrics, "a", encoding="utf-8")  # noqa: SIM115 (closed on exit)
-        self._board = SummaryWriter(str(directory.tensorboard))
-        for summary in hparams(_flattened(config), {"loss/D": None, "loss/G": None}):
+        self._board = SummaryWriter(str(directory.tensorboard), purge_step=step or None)
+        for summary in hparams(_shown(config), {"loss/D": None, "loss/G": None}):
             self._board._get_file_writer().add_summary(summary)
+        if step:
+            self._repeat(directory, step)
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
         """One line of metrics.jsonl and one point of each curve."""
@@ -32,9 +42,19 @@ class Tracker:
         self._board.add_image(name, image, step)
 
     def flush(self) -> None:
-        """Hand everything to the operating system: it survives the death of this process."""
+        """Make what was written outlive this process, and the log a power cut."""
         self._lines.flush()
+        os.fsync(self._lines.fileno())
         self._board.flush()
+
+    def _repeat(self, directory: RunDirectory, step: int) -> None:
+        lines = directory.metrics.read_text().splitlines() if directory.metrics.exists() else []
+        latest = json.loads(lines[-1]) if lines else {}
+        if latest.pop("step", None) == step:
+            for name, value in latest.items():
+                self._board.add_scalar(name, value, step)
+        if directory.sample(step).exists():
+            self.picture(step, "samples", images.read_png(directory.sample(step)))
 
     def __enter__(self) -> Self:
         return self
@@ -44,12 +64,7 @@ class Tracker:
         self._board.close()
 
 
-def _flattened(config: Mapping[str, Any], prefix: str = "") -> dict[str, bool | int | float | str]:
-    """Nested keys joined by dots, with values that TensorBoard can show."""
-    flat: dict[str, bool | int | float | str] = {}
-    for key, value in config.items():
-        if isinstance(value, Mapping):
-            flat |= _flattened(value, f"{prefix}{key}.")
-        else:
-            flat[f"{prefix}{key}"] = value if isinstance(value, bool | int | float | str) else str(value)
-    return flat
+def _shown(config: Mapping[str, Any]) -> dict[str, bool | int | float | str]:
+    """Hyper-parameters as TensorBoard can show them."""
+    flat = flattened(config)
+    return {key: value if isinstance(value, bool | int | float | str) else str(value) for key, value in flat.items()}

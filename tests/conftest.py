@@ -2,6 +2,7 @@
 
 import gzip
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,9 @@ from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from omegaconf import OmegaConf
 
+from gan_cli.commands.train import train
 from gan_cli.conf_dir import CONF_DIR
-from gan_cli.parse import parse
+from gan_cli.parse import parse, split
 from gan_cli.schema import Config
 from gan_cli.streams import Streams
 
@@ -30,6 +32,12 @@ TINY = (
 )
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread() -> None:
+    """Networks this small gain nothing from a second thread, and lose much where cores are shared."""
+    torch.set_num_threads(1)
+
+
 @pytest.fixture
 def compose() -> Callable[..., Config]:
     """Overrides as typed on the command line -> the checked configuration."""
@@ -37,7 +45,7 @@ def compose() -> Callable[..., Config]:
     def composed(*overrides: str) -> Config:
         OmegaConf.register_new_resolver("new_run_dir", lambda parent: parent, replace=True)
         with initialize_config_dir(config_dir=CONF_DIR, version_base="1.3"):
-            return parse(hydra_compose("train", overrides=list(overrides)))
+            return parse(split(hydra_compose("train", overrides=list(overrides)))[1])
 
     return composed
 
@@ -60,3 +68,30 @@ def write_idx(path: Path, array: torch.Tensor) -> None:
     """A gzip-compressed IDX file of unsigned bytes."""
     header = bytes([0, 0, 8, array.dim()]) + b"".join(size.to_bytes(4, "big") for size in array.shape)
     path.write_bytes(gzip.compress(header + bytes(array.flatten().tolist())))
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a command left: its exit code and what it printed."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Result]:
+    """Runs gan-train (or another command) in this process, in a directory of its own."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
+
+    def run(*arguments: str, command: Callable[[], None] = train) -> Result:
+        monkeypatch.setattr("sys.argv", ["gan-command", *arguments])
+        monkeypatch.setattr("rich._console", None)  # a console for the captured streams
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as exited:
+            command()
+        captured = capsys.readouterr()
+        return Result(int(exited.value.code or 0), captured.out, captured.err)
+
+    return run

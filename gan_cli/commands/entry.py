@@ -20,7 +20,7 @@ from gan_cli import run_directory
 from gan_cli.errors import GanCliError, Stopped
 from gan_cli.suggest import nearest
 
-PATH_KEYS = ("checkpoint", "out", "data.root", "hydra.run.dir", "hydra.sweep.dir")
+PATH_KEYS = ("checkpoint", "out", "data.root", "resume", "init_from", "hydra.run.dir", "hydra.sweep.dir")
 """Keys whose value is a path: typed as it is, with `=` and spaces in it."""
 
 REFUSED, FAILED, INTERRUPTED = 2, 1, 130
@@ -28,7 +28,11 @@ _NOT_OURS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM,
 _FULL_ERROR = "HYDRA_FULL_ERROR"
 
 
-def run(main: Callable[[], Any], program: str) -> int:
+def run(
+    main: Callable[[], Any],
+    program: str,
+    prepare: Callable[[Sequence[str]], Sequence[str]] = lambda arguments: arguments,
+) -> int:
     """Run a Hydra main function as a command; returns the exit code.
 
     0 done, 2 refused before anything was started, 1 failed, 130 Ctrl-C, 143 SIGTERM. A foreseen failure prints its
@@ -36,10 +40,10 @@ def run(main: Callable[[], Any], program: str) -> int:
     """
     # Cached, because Hydra resolves it more than once and each time would make another directory.
     OmegaConf.register_new_resolver("new_run_dir", functools.cache(run_directory.create), replace=True)
-    sys.argv[1:] = quote_paths(sys.argv[1:])
     wants_traceback = os.environ.get(_FULL_ERROR) == "1"
     os.environ[_FULL_ERROR] = "1"  # Hydra raises instead of printing and exiting by its own rules
     try:
+        sys.argv[1:] = quote_paths(prepare(sys.argv[1:]))
         main()
     except SingleRunFailed as failed:
         return _report(failed.error, program, wants_traceback)

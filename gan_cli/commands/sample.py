@@ -15,7 +15,7 @@ from gan_cli.commands import entry
 from gan_cli.conf_dir import CONF_DIR
 from gan_cli.errors import Refused
 from gan_cli.files import replacing
-from gan_cli.parse import parse, resolved, typed_as
+from gan_cli.parse import resolved, typed_as
 from gan_cli.schema import SampleConf
 
 if TYPE_CHECKING:
@@ -46,21 +46,16 @@ def _sample(composed: DictConfig) -> None:
     from rich.progress import track
 
     from gan_cli import accelerate, checkpoint
-    from gan_cli.build import build_generator
+    from gan_cli.build import restore_generator
     from gan_cli.latents import Latents
     from gan_cli.sampling import CHUNK, sample_chunks
     from gan_cli.streams import Streams
 
     stored = checkpoint.load(checkpoint.resolve(Path(conf.checkpoint).expanduser()))
-    trained = parse(stored.config)
     device = accelerate.prepare(conf.device)
-    streams = Streams(conf.seed, device)
-    shape = tuple(stored.facts["sample_shape"])
-    generator = build_generator(trained, shape, streams, trusted=conf.trust)
-    stored.load_network("generator", generator)
+    trained, generator = restore_generator(stored, conf.trust)
     generator.to(device)
-
-    latents = Latents(trained.latent.dim, trained.latent.distribution.name, streams)
+    latents = Latents(trained.latent.dim, trained.latent.distribution.name, Streams(conf.seed, device))
     out = Path(conf.out).expanduser()
     with accelerate.autocast(device, conf.device.precision)():
         chunks = track(
@@ -70,7 +65,7 @@ def _sample(composed: DictConfig) -> None:
             transient=True,
             disable=len(indices) < 1000,
         )
-        write = _write_images if len(shape) == 3 else _write_points
+        write = _write_images if len(stored.facts["sample_shape"]) == 3 else _write_points
         write(out, indices, chunks)
     log.info("%d samples of seed %d, step %d, in %s", len(indices), conf.seed, stored.step, out)
 

@@ -1,5 +1,6 @@
 """A data set in memory, and how its samples reach a network."""
 
+import hashlib
 from dataclasses import dataclass, replace
 
 import torch
@@ -35,6 +36,15 @@ class Dataset:
     def is_images(self) -> bool:
         """Whether the samples are images rather than vectors."""
         return self.samples.dim() == 4
+
+    def digest(self) -> str:
+        """A fingerprint of samples and labels: 16 hexadecimal digits of their BLAKE2b hash."""
+        hashed = hashlib.blake2b(digest_size=8)
+        for tensor in (self.samples, self.labels):
+            if tensor is not None:
+                hashed.update(str(tuple(tensor.shape)).encode())
+                hashed.update(tensor.contiguous().reshape(-1).view(torch.uint8).cpu().numpy().data)
+        return hashed.hexdigest()
 
     def first(self, count: int | None) -> "Dataset":
         """The first `count` samples, or all."""

@@ -1,0 +1,54 @@
+"""What a run would cost, from one step of it."""
+
+import resource
+import sys
+import time
+from collections.abc import Iterator
+
+import torch
+
+from gan_cli.run import Run
+
+_WARM_UP, _MEASURED = 1, 3
+
+
+def dry_run(run: Run) -> Iterator[str]:
+    """Take a few steps and tell, line by line: size, memory, speed, and the time and disk of the whole run.
+
+    The run is spent afterwards: its networks have moved.
+    """
+    yield from run.description()[1:]
+    for _ in range(_WARM_UP):
+        run.advance()
+    _wait(run.device)
+    started, seen = time.perf_counter(), run.images_seen
+    for _ in range(_MEASURED):
+        run.advance()
+    _wait(run.device)
+    seconds = (time.perf_counter() - started) / _MEASURED
+    run.meter.check()
+    speed = (run.images_seen - seen) / _MEASURED / seconds
+    yield f"{speed:,.0f} images/s: about {_duration(seconds * run.total_steps)}"
+    yield f"peak memory {_peak_memory(run.device) / 2**20:,.0f} MB on {run.device.type}"
+    checkpoint = sum(tensor.numel() * tensor.element_size() for tensor in run.state().tensors.values())
+    kept = max(1, run.train.keep) if run.train.checkpoint_every else 0
+    yield f"disk {checkpoint * kept / 2**20:,.0f} MB for {kept} checkpoints of {checkpoint / 2**20:,.1f} MB"
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def _peak_memory(device: torch.device) -> int:
+    """Bytes: of the whole process on the CPU, of PyTorch's allocations on a GPU."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} seconds"
+    return f"{seconds / 60:.0f} minutes" if seconds < 5400 else f"{seconds / 3600:.1f} hours"

@@ -1,0 +1,73 @@
+"""Taking a run directory back to a checkpoint's step, so that what follows is one story without repetitions."""
+
+import json
+import logging
+from pathlib import Path
+
+from gan_cli import checkpoint
+from gan_cli.checkpoint import Checkpoint
+from gan_cli.errors import Refused
+from gan_cli.files import remove_temporaries, replacing
+from gan_cli.run_directory import RunDirectory
+from gan_cli.schema import TrainConf
+
+log = logging.getLogger("gan_cli.train")
+
+
+def find(path: Path) -> Checkpoint:
+    """The checkpoint to go on from: the file itself, or a run directory's newest that is whole.
+
+    Raises:
+        Refused: there is none; a file that is named itself and is damaged is never replaced by another.
+    """
+    if not path.is_dir():
+        return checkpoint.load(path)
+    last = checkpoint.resolve(path)
+    try:
+        return checkpoint.load(last)
+    except Refused as damaged:
+        for older in sorted(last.parent.glob("step_*.safetensors"), reverse=True):
+            try:
+                found = checkpoint.load(older)
+            except Refused:
+                continue
+            log.warning("%s; going on from step %d in %s", damaged, found.step, older)
+            return found
+        raise
+
+
+def rewind(directory: RunDirectory, step: int, train: TrainConf) -> None:
+    """Remove what an uninterrupted run would not have at `step`, and the temporaries of a killed process.
+
+    That is all that lies after it, and what a run that ended there wrote although no cadence asked for it.
+    """
+    remove_temporaries(directory.path)
+    logged = train.log_every > 0 and (step % train.log_every == 0 or step == 1)
+    _keep_lines(directory.metrics, end=step + 1 if logged else step)
+    pictured = train.sample_every > 0 and step % train.sample_every == 0
+    _remove_numbered(directory.samples, end=step + 1 if pictured else step)
+    _remove_numbered(directory.checkpoints, end=step + 1)
+    for path in (directory.summary, directory.samples / "progress.webp"):
+        path.unlink(missing_ok=True)
+
+
+def _remove_numbered(folder: Path, end: int) -> None:
+    for path in folder.glob("step_*"):
+        if int(path.stem.removeprefix("step_")) >= end:
+            path.unlink()
+
+
+def _keep_lines(path: Path, end: int) -> None:
+    """Keep the lines of steps below `end`; one that was cut off in writing goes too."""
+    if not path.exists():
+        return
+    kept = []
+    for line in path.read_bytes().splitlines(keepends=True):
+        try:
+            if not line.endswith(b"\n") or json.loads(line)["step"] >= end:
+                continue
+        except (ValueError, KeyError, TypeError):
+            continue
+        kept.append(line)
+    with replacing(path) as file:
+        file.write(b"".join(kept))

@@ -1,0 +1,254 @@
+"""A run that is stopped and resumed ends in the same bits as one that is not."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import TINY, Result
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from gan_cli import checkpoint
+from gan_cli.build import build
+from gan_cli.checkpoint import Checkpoint
+from gan_cli.errors import Refused
+from gan_cli.resume import check_changes, laid_over
+from gan_cli.run import Run
+from gan_cli.run_directory import RunDirectory
+from gan_cli.schema import Config
+
+Compose = Callable[..., Config]
+Cli = Callable[..., Result]
+
+SMALL = {
+    "mlp": ("data=mnist", "data.limit=96", "model.generator.widths=[8]", "model.discriminator.widths=[8]"),
+    "mlp-dropout": (*TINY, "model.generator.dropout=0.5", "model.discriminator.dropout=0.3"),
+    "lsgan-fakes": (*TINY, "loss=lsgan", "train.reuse=fakes", "train.d_steps=2"),
+    "latents-cosine": (*TINY, "train.reuse=latents", "latent.distribution=normal", "optim.schedule.shape=cosine"),
+    "ragged": (*TINY, "data.limit=60", "data.drop_last=false"),
+    "bf16": (*TINY, "device.precision=bf16"),
+    "dcgan": (
+        "model=dcgan",
+        "data.limit=96",
+        "model.generator.hidden=8",
+        "model.generator.widths=[4,4]",
+        "model.discriminator.hidden=8",
+        "model.discriminator.widths=[2,4]",
+    ),
+    "dcgan64": (
+        "model=dcgan64",
+        "data.limit=96",
+        "model.generator.widths=[4,4,4,4]",
+        "model.discriminator.widths=[4,4,4,4]",
+    ),
+}
+ALL = (*TINY[-1:], "train.steps=12", "train.batch_size=16", "latent.dim=4")
+
+
+def started(compose: Compose, path: Path, *overrides: str) -> Run:
+    return build(compose(*overrides, *ALL), RunDirectory(path))
+
+
+def advanced(run: Run, steps: int) -> Run:
+    for _ in range(steps):
+        run.advance()
+    return run
+
+
+def reloaded(run: Run, path: Path) -> Checkpoint:
+    checkpoint.save(path, run.state())
+    return checkpoint.load(path)
+
+
+def assert_same(one: Checkpoint, other: Checkpoint) -> None:
+    assert one.step == other.step
+    assert one.tensors.keys() == other.tensors.keys()
+    for name, tensor in one.tensors.items():
+        assert torch.equal(tensor, other.tensors[name]), name
+
+
+# With 96 samples in batches of 16 an epoch has 6 steps: the first batch, a middle one, the last of an epoch, its end.
+@pytest.mark.parametrize("stop", [1, 3, 5, 6, 11])
+@pytest.mark.parametrize("name", SMALL)
+def test_resumed_state_equals_the_uninterrupted_one(name: str, stop: int, compose: Compose, tmp_path: Path) -> None:
+    straight = advanced(started(compose, tmp_path, *SMALL[name]), 12)
+    stopped = advanced(started(compose, tmp_path, *SMALL[name]), stop)
+    torch.manual_seed(99)  # whatever another process would have in its generators
+    resumed = started(compose, tmp_path, *SMALL[name])
+    resumed.restore(reloaded(stopped, tmp_path / "c.safetensors"))
+    assert_same(advanced(resumed, 12 - stop).state(), straight.state())
+
+
+@pytest.mark.parametrize(
+    "part", ["network/generator", "network/discriminator", "optimizer/G", "optimizer/D", "meter/sum", "step"]
+)
+def test_every_part_of_the_state_is_needed(part: str, compose: Compose, tmp_path: Path) -> None:
+    straight = advanced(started(compose, tmp_path, *SMALL["mlp"]), 12).state()
+    stored = advanced(started(compose, tmp_path, *SMALL["mlp"]), 5).state()
+    resumed = started(compose, tmp_path, *SMALL["mlp"])
+    fresh = resumed.state()
+    forgotten = {name: tensor for name, tensor in stored.tensors.items() if not name.startswith(part)}
+    kept = {name: tensor for name, tensor in fresh.tensors.items() if name.startswith(part)}
+    step = 4 if part == "step" else stored.step
+    resumed.restore(Checkpoint(step, stored.config, stored.facts, forgotten | kept))
+    resumed.step = stored.step if part != "step" else 4
+    after = advanced(resumed, 12 - stored.step).state()
+    assert after.step != straight.step or any(
+        name not in after.tensors or not torch.equal(tensor, after.tensors[name])
+        for name, tensor in straight.tensors.items()
+    )
+
+
+def test_previews_and_logs_do_not_change_training(cli: Cli) -> None:
+    dropout = (*TINY, "model.generator.dropout=0.5")
+    assert cli(*dropout, "hydra.run.dir=a").code == 0
+    quiet = ("train.sample_every=0", "train.log_every=0", "train.checkpoint_every=12")
+    assert cli(*dropout, *quiet, "hydra.run.dir=b").code == 0
+    one, other = (checkpoint.load(Path(run, "checkpoints/last.safetensors")) for run in "ab")
+    for name, tensor in other.tensors.items():
+        if not name.startswith("meter/"):  # means over other windows
+            assert torch.equal(tensor, one.tensors[name]), name
+
+
+def test_extended_run_leaves_the_story_of_an_uninterrupted_one(cli: Cli) -> None:
+    assert cli(*TINY, "train.steps=24", "hydra.run.dir=straight").code == 0
+    assert cli(*TINY, "train.steps=10", "hydra.run.dir=parts").code == 0
+    assert cli("resume=parts", "train.steps=17").code == 0
+    assert cli("resume=parts", "train.steps=24").code == 0
+    assert_same(*(checkpoint.load(Path(run, "checkpoints/last.safetensors")) for run in ("straight", "parts")))
+    assert told("straight") == told("parts")
+    grids = [sorted(path.name for path in Path(run, "samples").iterdir()) for run in ("straight", "parts")]
+    assert grids[0] == grids[1]
+    for grid in Path("straight/samples").glob("*.png"):
+        assert grid.read_bytes() == Path("parts/samples", grid.name).read_bytes()
+    assert curves("straight") == curves("parts")
+
+
+def told(run: str) -> list[dict[str, float]]:
+    lines = [json.loads(line) for line in Path(run, "metrics.jsonl").read_text().splitlines()]
+    return [{key: value for key, value in line.items() if not key.startswith("speed/")} for line in lines]
+
+
+def curves(run: str) -> dict[str, list[tuple[int, float]]]:
+    board = EventAccumulator(str(Path(run, "tensorboard")), size_guidance={"images": 0, "scalars": 0}).Reload()
+    scalars = {tag: [(e.step, e.value) for e in board.Scalars(tag)] for tag in board.Tags()["scalars"]}
+    pictures = {tag: [(e.step, float(hash(e.encoded_image_string))) for e in board.Images(tag)] for tag in ("samples",)}
+    both = {tag: values for tag, values in (scalars | pictures).items() if not tag.startswith("speed/")}
+    for values in both.values():
+        steps = [step for step, _ in values]
+        assert steps == sorted(set(steps))
+    return both
+
+
+def test_resuming_a_finished_run_says_so_and_changes_nothing(cli: Cli) -> None:
+    assert cli(*TINY, "hydra.run.dir=run").code == 0
+    before = {path: path.read_bytes() for path in Path("run").rglob("*") if path.is_file() and path.name != "train.log"}
+    again = cli("resume=run")
+    assert again.code == 0
+    assert "finished at step 12; train.steps=N extends it" in again.out
+    assert before == {p: p.read_bytes() for p in Path("run").rglob("*") if p.is_file() and p.name != "train.log"}
+
+
+@pytest.mark.parametrize("change", ["seed=1", "loss=lsgan", "train.batch_size=8", "optim.lr=0.1", "latent.dim=5"])
+def test_a_changed_run_is_refused_and_may_be_allowed_by_name(change: str, cli: Cli) -> None:
+    assert cli(*TINY, "train.steps=6", "hydra.run.dir=run").code == 0
+    refused = cli("resume=run", "train.steps=8", change)
+    assert refused.code == 2
+    assert change.split("=")[0] in refused.err
+    assert "allow_changes=[" in refused.err
+    keys = refused.err.split("allow_changes=[")[1].split("]")[0]
+    allowed = cli("resume=run", "train.steps=8", change, f"allow_changes=[{keys}]")
+    assert allowed.code == (2 if change == "latent.dim=5" else 0)  # the weights of another network do not fit
+
+
+def test_harmless_changes_are_accepted(cli: Cli) -> None:
+    assert cli(*TINY, "train.steps=6", "hydra.run.dir=run").code == 0
+    assert cli("resume=run", "train.steps=9", "train.log_every=1", "train.keep=1", "train.sample_every=3").code == 0
+    assert json.loads(Path("run/status.json").read_text())["step"] == 9
+
+
+def test_other_data_under_the_same_name_are_refused(cli: Cli, tmp_path: Path) -> None:
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    for shade in range(8):
+        from gan_cli.images import save_png
+
+        save_png(pictures / f"{shade}.png", torch.full((3, 8, 8), shade * 30, dtype=torch.uint8))
+    run = ("data=folder", f"data.root={pictures}", "data.resolution=8", *TINY[2:], "train.batch_size=4")
+    assert cli(*run, "train.steps=2", "hydra.run.dir=run").code == 0
+    (pictures / "3.png").unlink()
+    refused = cli("resume=run", "train.steps=4")
+    assert refused.code == 2
+    assert "the data are not those" in refused.err
+
+
+def test_another_number_of_threads_is_said(cli: Cli) -> None:
+    threads = torch.get_num_threads()
+    try:
+        assert cli(*TINY, "train.steps=6", "device.threads=1", "hydra.run.dir=run").code == 0
+        resumed = cli("resume=run", "train.steps=8", "device.threads=2")
+    finally:
+        torch.set_num_threads(threads)
+    assert resumed.code == 0
+    assert "not bit-exact from here on: threads was 1, is 2" in resumed.out
+
+
+def test_damaged_last_checkpoint_falls_back_loudly_and_a_named_one_never(cli: Cli) -> None:
+    assert cli(*TINY, "train.steps=24", "hydra.run.dir=straight").code == 0
+    assert cli(*TINY, "hydra.run.dir=run").code == 0
+    last = Path("run/checkpoints/last.safetensors")
+    content = last.read_bytes()
+    last.unlink()  # a second name for the numbered one: writing into it would damage both
+    last.write_bytes(content[:-100])
+    Path("run/checkpoints/step_00000012.safetensors").write_bytes(content[:1000])
+    named = cli(f"resume={last}", "train.steps=24")
+    assert named.code == 2
+    assert "damaged" in named.err
+    resumed = cli("resume=run", "train.steps=24")
+    assert resumed.code == 0
+    assert "going on from step 6" in resumed.out
+    assert_same(*(checkpoint.load(Path(run, "checkpoints/last.safetensors")) for run in ("straight", "run")))
+    assert told("straight") == told("run")
+
+
+def test_resuming_at_an_earlier_checkpoint_rewinds_the_run(cli: Cli) -> None:
+    assert cli(*TINY, "train.steps=18", "hydra.run.dir=run").code == 0
+    before = told("run")
+    assert cli("resume=run/checkpoints/step_00000006.safetensors").code == 0
+    assert told("run") == before
+
+
+def test_init_from_starts_a_new_run_from_the_weights_alone(cli: Cli) -> None:
+    assert cli(*TINY, "hydra.run.dir=old").code == 0
+    assert cli(*TINY, "init_from=old", "train.steps=1", "optim.lr=1e-30", "hydra.run.dir=new").code == 0
+    old, new = (checkpoint.load(Path(run, "checkpoints/last.safetensors")) for run in ("old", "new"))
+    assert new.step == 1
+    for name, tensor in old.tensors.items():
+        if name.startswith("network/"):
+            torch.testing.assert_close(new.tensors[name], tensor, rtol=0, atol=1e-6)
+
+
+def test_dry_run_tells_the_cost_and_leaves_nothing(cli: Cli, tmp_path: Path) -> None:
+    result = cli(*TINY, "dry_run=true")
+    assert result.code == 0
+    for word in ("parameters", "images/s", "peak memory", "disk"):
+        assert word in result.out
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_stored_configuration_is_the_base_and_typed_keys_lie_over_it() -> None:
+    stored = {"a": {"x": 1, "y": 2}, "b": 3}
+    before = {"a": {"x": 9, "y": 9}, "b": 9}
+    assert laid_over(stored, before, before, []) == stored
+    assert laid_over(stored, {"a": {"x": 9, "y": 7}, "b": 9}, before, []) == {"a": {"x": 1, "y": 7}, "b": 3}
+    assert laid_over(stored, before, before, ["b"]) == {"a": {"x": 1, "y": 2}, "b": 9}
+    assert laid_over(stored, before, before, ["a"]) == {"a": {"x": 9, "y": 9}, "b": 3}
+
+
+def test_changes_are_listed_unless_harmless_or_allowed() -> None:
+    before = {"train": {"steps": 1, "reuse": "none"}, "seed": 0}
+    check_changes(before, {"train": {"steps": 2, "reuse": "none"}, "seed": 0}, [])
+    check_changes(before, {"train": {"steps": 1, "reuse": "fakes"}, "seed": 0}, ["train"])
+    with pytest.raises(Refused, match=r"(?s)seed: 0 -> 1.*train.reuse: 'none' -> 'fakes'"):
+        check_changes(before, {"train": {"steps": 1, "reuse": "fakes"}, "seed": 1}, ["train.steps", "se"])
