@@ -100,8 +100,19 @@ class RunDirectory:
             finally:
                 (self.path / ".lock").unlink(missing_ok=True)
 
+    @contextlib.contextmanager
+    def discarded_if_refused(self) -> Iterator[None]:
+        """Leave nothing of a run that is refused before it starts."""
+        try:
+            yield
+        except Refused:
+            self.discard()
+            raise
+
     def discard(self) -> None:
-        """Remove what was made before the run could start, and the directories that are empty then."""
+        """Remove what was made before a run could start, and the directories that are empty then."""
+        if self.status.exists() or self.checkpoints.exists():
+            return  # a run is there
         for name in (".lock", "train.log", ".hydra/config.yaml", ".hydra/hydra.yaml", ".hydra/overrides.yaml"):
             (self.path / name).unlink(missing_ok=True)
         for empty in (self.path / ".hydra", self.path, *list(self.path.parents)[:2]):

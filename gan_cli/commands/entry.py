@@ -20,8 +20,8 @@ from gan_cli import run_directory
 from gan_cli.errors import GanCliError, Stopped
 from gan_cli.suggest import nearest
 
-PATH_KEYS = ("checkpoint", "out", "data.root", "resume", "init_from", "hydra.run.dir", "hydra.sweep.dir")
-"""Keys whose value is a path: typed as it is, with `=` and spaces in it."""
+FREE_KEYS = ("checkpoint", "out", "indices", "data.root", "resume", "init_from", "hydra.run.dir", "hydra.sweep.dir")
+"""Keys whose value is a path or other text: typed as it is, with `=`, commas and spaces in it."""
 
 REFUSED, FAILED, INTERRUPTED = 2, 1, 130
 _NOT_OURS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
@@ -43,7 +43,8 @@ def run(
     wants_traceback = os.environ.get(_FULL_ERROR) == "1"
     os.environ[_FULL_ERROR] = "1"  # Hydra raises instead of printing and exiting by its own rules
     try:
-        sys.argv[1:] = quote_paths(prepare(sys.argv[1:]))
+        arguments = quote_free(prepare(sys.argv[1:]))
+        sys.argv[1:] = sorted(arguments, key=lambda argument: argument != "-m")  # argparse wants it before the keys
         main()
     except SingleRunFailed as failed:
         return _report(failed.error, program, wants_traceback)
@@ -60,16 +61,22 @@ def run(
     return 0
 
 
-def quote_paths(arguments: Sequence[str]) -> list[str]:
-    """The arguments with the values of path keys in quotes, which Hydra's grammar needs for `=`, spaces and the like.
+def is_sweep(arguments: Sequence[str]) -> bool:
+    """Whether a command line asks for several runs."""
+    return "-m" in arguments or "--multirun" in arguments
+
+
+def quote_free(arguments: Sequence[str]) -> list[str]:
+    """The arguments with the values of free keys in quotes, which Hydra's grammar needs for `=`, spaces and the like.
 
     In a sweep (-m) a comma still separates values.
     """
-    sweep = any(argument in ("-m", "--multirun") for argument in arguments)
+    sweep = is_sweep(arguments)
 
     def quoted(argument: str) -> str:
         key, equals, value = argument.partition("=")
-        if not equals or key.lstrip("+") not in PATH_KEYS or not value or value[0] in "'\"" or "${" in value:
+        plain = value in ("", "null") or value[0] in "'\"" or "${" in value
+        if not equals or key.lstrip("+") not in FREE_KEYS or plain:
             return argument
         values = value.split(",") if sweep else [value]
         return f"{key}=" + ",".join("'" + re.sub(r"(\\*)'", r"\1\1\\'", part) + "'" for part in values)
@@ -112,7 +119,7 @@ def _explain(error: Exception, program: str) -> tuple[int, str | None]:
             return cause.exit_code, str(cause)
     functions = {frame.f_code.co_name for frame, _ in traceback.walk_tb(error.__traceback__)}
     started = "main" in functions  # the command's own function, below Hydra's
-    if isinstance(error, OSError) and (not started or error.errno in _NOT_OURS):
+    if isinstance(error, OSError) and error.errno is not None and (not started or error.errno in _NOT_OURS):
         where = f"cannot write {error.filename or 'a file'}: {error.strerror}"
         return (FAILED, where) if started else (REFUSED, f"{where}; set hydra.run.dir=PATH")
     if "run_job" not in functions:  # while the configuration was composed: it is about what was typed

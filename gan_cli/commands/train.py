@@ -48,7 +48,7 @@ def into_run_directory(arguments: Sequence[str]) -> list[str]:
         if RunDirectory(path).status.exists():
             raise Refused(f"{path} holds a run already: name a new directory, or go on with resume={path}")
         return list(arguments)
-    if "-m" in arguments or "--multirun" in arguments:
+    if entry.is_sweep(arguments):
         raise Refused("resume goes on with one run and cannot be swept: leave out -m")
     directory = of_checkpoint(Path(typed["resume"].strip("'\"")).expanduser())
     resume = next(argument for argument in arguments if argument.startswith("resume="))
@@ -87,17 +87,11 @@ def _key(override: str) -> str:
 def main(composed: DictConfig) -> None:
     """One job."""
     directory = RunDirectory(Path(HydraConfig.get().runtime.output_dir))
-    with entry.job():
+    with entry.job(), directory.discarded_if_refused():
         command, plain = split(composed)
+        prepared = _new if command.resume is None else _resumed
         with directory.claimed(resuming=command.resume is not None):
-            if command.resume is not None:
-                run = _resumed(plain, command, directory)
-            else:
-                try:
-                    run = _new(plain, command, directory)
-                except Refused:
-                    directory.discard()
-                    raise
+            run = prepared(plain, command, directory)
             if run is not None:
                 _train(run)
 
