@@ -17,6 +17,7 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary.unlink(missing_ok=True)
     try:
         with open(temporary, "wb") as file:
             yield file
@@ -32,13 +33,17 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
 def link(existing: Path, path: Path) -> None:
     """Replace `path` by a second name for `existing`, which is never written to again; a copy where that cannot be."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary.unlink(missing_ok=True)  # another name for a checkpoint, if a process was killed here
     try:
         os.link(existing, temporary)
     except OSError:  # a file system without links
         with replacing(path) as file:
             file.write(existing.read_bytes())
         return
-    os.replace(temporary, path)
+    try:
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)  # still there after a failure, or when both were one file already
     sync_directory(path.parent)
 
 

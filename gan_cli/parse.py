@@ -5,13 +5,14 @@ The same checks serve YAML files, experiments, the command line and the configur
 """
 
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping
 from dataclasses import Field, fields, is_dataclass
 from enum import Enum
-from typing import Any
+from typing import Any, get_origin
 
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import ConfigKeyError, OmegaConfBaseException, ValidationError
+from omegaconf.errors import ConfigKeyError, ConfigTypeError, OmegaConfBaseException, ValidationError
 
 from gan_cli.errors import Refused
 from gan_cli.schema import TARGETS, CommandConf, Config, DataConf, OptimConf
@@ -87,10 +88,25 @@ def typed_as(cls: type, plain: dict[str, Any], path: str = "") -> Any:
     except ConfigKeyError as error:
         known = [str(key) for key in error.parent_node] if isinstance(error.parent_node, DictConfig) else []
         raise Refused(f"unknown key {prefix}{error.full_key}{did_you_mean(str(error.key), known)}") from error
+    except ConfigTypeError as error:
+        raise Refused(f"{prefix}{_not_a_list(cls, plain)} must be a list, not a mapping") from error
     except ValidationError as error:
         raise Refused(f"{prefix}{error.full_key}: {str(error).splitlines()[0]}") from error
     _check_bounds(typed, prefix)
     return typed
+
+
+def _not_a_list(cls: Any, plain: Mapping[str, Any]) -> str | None:
+    """The key at which a mapping stands where a list is declared; OmegaConf does not say."""
+    for f in fields(cls):
+        value = plain.get(f.name)
+        if isinstance(value, Mapping):
+            if get_origin(f.type) is list:
+                return f.name
+            inner = _not_a_list(f.type, value) if is_dataclass(f.type) else None
+            if inner is not None:
+                return f"{f.name}.{inner}"
+    return None
 
 
 def _fold(plain: Any, base: type, rest: str, path: str) -> dict[str, Any]:
@@ -156,8 +172,19 @@ def _check_field(f: "Field[Any]", value: Any, key: str) -> None:
         raise Refused(f"{key} must have {length} entries, got {len(value)}: {value}")
     if "longest" in f.metadata and len(value) > f.metadata["longest"]:
         raise Refused(f"{key} must have at most {f.metadata['longest']} entries, got {len(value)}")
+    numbers = list(_numbers(value))
+    if not all(map(math.isfinite, numbers)):
+        raise Refused(f"{key} must be finite, got {value}")
     for name, (words, holds) in _BOUNDS.items():
         if name in f.metadata:
-            for number in value if isinstance(value, list) else [value]:
+            for number in numbers:
                 if not holds(number, f.metadata[name]):
                     raise Refused(f"{key} must be {words} {f.metadata[name]}, got {number}")
+
+
+def _numbers(value: Any) -> Iterator[float]:
+    if isinstance(value, list):
+        for inner in value:
+            yield from _numbers(inner)
+    elif isinstance(value, int | float):
+        yield value

@@ -50,7 +50,7 @@ def locate(target: str, path: str, trusted: Collection[str] | None) -> Any:
     module, _, name = target.rpartition(".")
     try:
         found = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as error:
+    except (ImportError, AttributeError, ValueError, TypeError) as error:
         raise Refused(f"{path}._target_: cannot import {target} ({error})") from error
     if allowed is not None:
         origin = f"{getattr(found, '__module__', '')}.{getattr(found, '__qualname__', '')}"
@@ -66,7 +66,11 @@ def _within(target: str, packages: Collection[str]) -> bool:
 
 
 def _check_arguments(target: Any, options: Mapping[str, Any], facts: Mapping[str, Any], path: str) -> None:
-    parameters = inspect.signature(target).parameters
+    try:
+        signature = inspect.signature(target)
+    except ValueError as error:
+        raise Refused(f"{path}._target_: {error}") from error
+    parameters = signature.parameters
     if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
         for name in facts:
             if name not in parameters:
@@ -78,6 +82,6 @@ def _check_arguments(target: Any, options: Mapping[str, Any], facts: Mapping[str
                 known = [name for name in parameters if name not in facts]
                 raise Refused(f"{path}.{key}: {target.__qualname__} takes no {key}{did_you_mean(key, known)}")
     try:
-        inspect.signature(target).bind(**options, **facts)
+        signature.bind(**options, **facts)
     except TypeError as error:
         raise Refused(f"{path}: {target.__qualname__}: {error}; add one with +{path}.NAME=VALUE") from error

@@ -34,7 +34,7 @@ class Batches:
         size = len(dataset)
         if batch_size > size:
             raise Refused(f"train.batch_size={batch_size} is larger than the data set of {size} samples: lower it")
-        if not drop_last and batch_size > 1 and size % batch_size == 1:
+        if not drop_last and size % batch_size == 1:
             raise Refused(
                 f"data.drop_last=false leaves a last batch of one sample ({size} samples in batches of {batch_size}), "
                 "on which BatchNorm is undefined: change train.batch_size or data.limit, or drop it"

@@ -32,10 +32,9 @@ def fetch(url: str, sha1: str, instead: str) -> Path:
         pooch.get_logger().setLevel("ERROR")
         return Path(pooch.retrieve(url, f"sha1:{sha1}", name, cache, downloader=_Resuming(cache / f"{name}.part")))
     except requests.RequestException as error:
-        host = url.split("/")[2]
-        raise Refused(f"cannot reach {host} to fetch {name} ({type(error).__name__}).\n{instead}") from error
+        why = type(error).__name__ if error.response is None else f"HTTP status {error.response.status_code}"
+        raise Refused(f"cannot fetch {name} from {url.split('/')[2]} ({why}).\n{instead}") from error
     except ValueError as error:  # pooch: the hash does not match
-        (cache / f"{name}.part").unlink(missing_ok=True)
         raise Refused(f"{url} is not the expected file (SHA-1 {sha1}).\n{instead}") from error
     except OSError as error:
         raise Refused(f"cannot store {name} in {cache}: {error.strerror or error}\n{instead}") from error

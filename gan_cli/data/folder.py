@@ -75,14 +75,18 @@ def load(
     )
 
 
+def _visible(name: PurePosixPath) -> bool:
+    """Whether a path is the user's own: not hidden, nor what a Macintosh packs beside the files."""
+    return not any(part == "__MACOSX" or (part.startswith(".") and part != "..") for part in name.parts)
+
+
 class _Folder:
     def __init__(self, root: Path) -> None:
         self.root = root
 
     def names(self) -> list[PurePosixPath]:
         files = (path for path in self.root.rglob("*") if path.is_file())
-        visible = (PurePosixPath(path.relative_to(self.root).as_posix()) for path in files)
-        return sorted(name for name in visible if not any(part.startswith(".") for part in name.parts))
+        return sorted(filter(_visible, (PurePosixPath(path.relative_to(self.root).as_posix()) for path in files)))
 
     def open(self, name: PurePosixPath) -> IO[bytes]:
         return open(self.root / name, "rb")
@@ -91,13 +95,13 @@ class _Folder:
 class _Archive:
     def __init__(self, archive: zipfile.ZipFile) -> None:
         self.archive = archive
+        self.members = {PurePosixPath(info.filename): info for info in archive.infolist() if not info.is_dir()}
 
     def names(self) -> list[PurePosixPath]:
-        members = (PurePosixPath(info.filename) for info in self.archive.infolist() if not info.is_dir())
-        return sorted(name for name in members if "__MACOSX" not in name.parts and not name.name.startswith("."))
+        return sorted(filter(_visible, self.members))
 
     def open(self, name: PurePosixPath) -> IO[bytes]:
-        info = self.archive.getinfo(str(name))
+        info = self.members[name]
         if info.file_size > _MAX_FILE:
             raise pictures.Unreadable(f"{info.file_size:,} bytes, more than {_MAX_FILE:,}")
         return self.archive.open(info)
@@ -112,5 +116,9 @@ def _opened(path: Path) -> Iterator[_Folder | _Archive]:
     elif not zipfile.is_zipfile(path):
         raise Refused(f"data.root: {path} is neither a folder nor a zip archive")
     else:
-        with zipfile.ZipFile(path) as archive:
+        try:
+            archive = zipfile.ZipFile(path)
+        except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+            raise Refused(f"data.root: {path} is a damaged zip archive: {error}") from error
+        with archive:
             yield _Archive(archive)

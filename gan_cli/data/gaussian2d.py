@@ -24,10 +24,12 @@ def load(
         data_seed: the points depend on it and not on the run's seed, so that runs differ by their training alone.
 
     Raises:
-        Refused: A is not a matrix, or b has another length than its rows.
+        Refused: A is not a matrix, b has another length than its rows, or the points have fewer than two coordinates.
     """
-    if len({len(row) for row in transform}) != 1 or len(transform[0]) != len(shift):
-        raise Refused(f"data.transform must have rows as long as data.shift, got {transform} and {shift}")
+    if len(shift) < 2 or len({len(row) for row in transform}) != 1 or len(transform[0]) != len(shift):
+        raise Refused(
+            f"data.transform must have rows as long as data.shift, two numbers or more, got {transform} and {shift}"
+        )
     matrix = torch.tensor(transform, dtype=torch.float32)
     standard = Streams(data_seed, torch.device("cpu")).normal("data/gaussian2d", 0, (num_samples, len(matrix)))
     return Dataset(standard @ matrix + torch.tensor(shift))

@@ -1,6 +1,8 @@
 """MNIST, from the files that are part of this package."""
 
 import gzip
+import math
+import zlib
 from pathlib import Path
 
 import torch
@@ -28,9 +30,14 @@ def read_idx(path: Path) -> Tensor:
     Raises:
         ValueError: not such a file, or of another length than its header says.
     """
-    content = bytearray(gzip.decompress(path.read_bytes()))
-    if content[:3] != b"\x00\x00\x08":
+    try:
+        content = bytearray(gzip.decompress(path.read_bytes()))
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise ValueError(f"{path} is not a gzip file: {error}") from error
+    if len(content) < 4 or content[:3] != b"\x00\x00\x08":
         raise ValueError(f"{path} is not an IDX file of unsigned bytes")
     start = 4 + 4 * content[3]
     shape = [int.from_bytes(content[i : i + 4], "big") for i in range(4, start, 4)]
+    if len(content) - start != math.prod(shape):
+        raise ValueError(f"{path} holds {len(content) - start:,} bytes of data, and its header speaks of {shape}")
     return torch.frombuffer(content, dtype=torch.uint8, offset=start).reshape(shape)

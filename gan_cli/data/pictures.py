@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import IO
 
+import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 from torchvision.transforms.v2.functional import pil_to_tensor
@@ -48,7 +49,14 @@ def read(file: IO[bytes], channels: int, resolution: int, fit: str, background: 
         case "crop":
             square = ImageOps.fit(flat, size, Image.Resampling.BILINEAR)
         case _:
-            square = ImageOps.pad(flat, size, Image.Resampling.BILINEAR, color=tuple(background))
+            scale = resolution / max(flat.size)
+            fitting = (max(1, round(flat.width * scale)), max(1, round(flat.height * scale)))
+            square = ImageOps.pad(
+                flat.resize(fitting, Image.Resampling.BILINEAR),
+                size,
+                Image.Resampling.BILINEAR,
+                color=tuple(background),
+            )
     pixels: Tensor = pil_to_tensor(square.convert("L" if channels == 1 else "RGB"))
     return pixels
 
@@ -56,7 +64,11 @@ def read(file: IO[bytes], channels: int, resolution: int, fit: str, background: 
 def _eight_bits(picture: Image.Image) -> Image.Image:
     """16-bit grey scaled to 8 bits; Pillow's own conversion would clip nearly all of it to white."""
     if picture.mode.startswith("I;16"):
-        return picture.convert("I").point(lambda value: value / 257).convert("L")
+        scaled = picture.convert("I").point(lambda value: value / 257).convert("L")
+        key = scaled.info.pop("transparency", None)  # a level of 16 bits
+        if key is not None:
+            scaled.putalpha(Image.fromarray(np.asarray(picture.convert("I")) != key).convert("L"))
+        return scaled
     if picture.mode in ("I", "F"):
         raise Unreadable(f"pixels of mode {picture.mode}, whose range is not known")
     return picture

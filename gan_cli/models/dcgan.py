@@ -38,7 +38,9 @@ class DCGANGenerator(nn.Module):
         super().__init__()
         channels, size, _ = sample_shape
         base, rest = divmod(size, 2 ** len(widths))
-        if rest or not widths:
+        if not widths:
+            raise ValueError("model.generator.widths must have at least one entry")
+        if rest:
             raise ValueError(
                 f"model.resolution must be a multiple of {2 ** len(widths)} for the generator's {len(widths)} widths, "
                 f"got {size}"

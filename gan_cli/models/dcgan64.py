@@ -86,8 +86,10 @@ class DCGAN64Discriminator(nn.Module):
 
 
 def _check_resolution(size: int, widths: Sequence[int], network: str) -> None:
+    if not widths:
+        raise ValueError(f"model.{network}.widths must have at least one entry")
     fitting = 4 * 2 ** len(widths)
-    if size != fitting or not widths:
+    if size != fitting:
         raise ValueError(
             f"model.{network}.widths has {len(widths)} entries, which makes images of {fitting} pixels, "
             f"and model.resolution is {size}: change one of the two"

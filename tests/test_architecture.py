@@ -1,0 +1,264 @@
+"""Who imports whom, and what no file of this package may do; read from the sources themselves."""
+
+import ast
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+import gan_cli
+
+PACKAGE = Path(gan_cli.__file__).parent
+
+
+@dataclass(frozen=True)
+class Import:
+    """One imported module; `typing_only` where it stands below `if TYPE_CHECKING`."""
+
+    name: str
+    typing_only: bool
+
+
+def module_name(path: Path) -> str:
+    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+TREES = {module_name(path): ast.parse(path.read_text()) for path in sorted(PACKAGE.rglob("*.py"))}
+SOURCES = {module_name(path): path.read_text() for path in sorted(PACKAGE.rglob("*.py"))}
+
+
+def imports(tree: ast.AST, typing_only: bool = False) -> Iterator[Import]:
+    """What a module imports, at its top or inside its functions."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.Import):
+            yield from (Import(alias.name, typing_only) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "relative import"
+            for alias in node.names:
+                inner = f"{node.module}.{alias.name}"
+                yield Import(inner if inner in TREES else str(node.module), typing_only)
+        elif isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
+            for child in node.body:
+                yield from imports(ast.Module([child], []), typing_only=True)
+        else:
+            yield from imports(node, typing_only)
+
+
+def imported(module: str, typing_too: bool = False) -> set[str]:
+    return {found.name for found in imports(TREES[module]) if typing_too or not found.typing_only}
+
+
+def ours(module: str) -> set[str]:
+    return {name for name in imported(module) if within(name, "gan_cli")}
+
+
+def foreign(module: str) -> set[str]:
+    """The packages of other projects that a module uses."""
+    tops = {name.split(".")[0] for name in imported(module, typing_too=True)}
+    return tops - set(sys.stdlib_module_names) - {"gan_cli"}
+
+
+def within(name: str, *packages: str) -> bool:
+    return any(name == package or name.startswith(f"{package}.") for package in packages)
+
+
+def test_the_imports_are_found() -> None:
+    # Otherwise every test below would pass for want of anything to refuse.
+    assert len(TREES) > 40
+    assert {"gan_cli.games.gan", "gan_cli.targets", "gan_cli.accelerate"} <= ours("gan_cli.build")
+    assert "gan_cli.build" in ours("gan_cli.commands.train")  # inside a function
+    assert Import("gan_cli.run", True) in set(imports(TREES["gan_cli.commands.train"]))
+    assert "torch" in foreign("gan_cli.step")
+
+
+def test_no_module_imports_itself_through_others() -> None:
+    try:
+        TopologicalSorter({module: ours(module) for module in TREES}).prepare()
+    except CycleError as error:
+        pytest.fail(" -> ".join(error.args[1]))
+
+
+def importers(module: str) -> set[str]:
+    return {name for name in TREES if any(within(found, module) for found in imported(name, typing_too=True))}
+
+
+def test_nothing_outside_the_commands_imports_a_command() -> None:
+    assert all(within(name, "gan_cli.commands") for name in importers("gan_cli.commands"))
+
+
+@pytest.mark.parametrize("top", ["gan_cli.build", "gan_cli.loop"])
+def test_only_commands_build_and_loop(top: str) -> None:
+    users = importers(top)
+    assert users
+    assert all(within(name, "gan_cli.commands") for name in users)
+
+
+MAY_IMPORT: dict[str, tuple[str, ...]] = {
+    # Leaves know nothing of the program.
+    "gan_cli.losses": (),
+    "gan_cli.step": (),
+    "gan_cli.schedules": (),
+    "gan_cli.critic": (),
+    "gan_cli.streams": (),
+    "gan_cli.errors": (),
+    "gan_cli.suggest": (),
+    "gan_cli.schema": (),
+    "gan_cli.signals": (),
+    "gan_cli.files": (),
+    "gan_cli.stopwatch": (),
+    "gan_cli.console": (),
+    "gan_cli.progress": (),
+    "gan_cli.conf_dir": (),
+    "gan_cli.models": ("gan_cli.models",),
+    "gan_cli.data": ("gan_cli.data", "gan_cli.streams", "gan_cli.errors"),
+    # One floor up.
+    "gan_cli.latents": ("gan_cli.streams",),
+    "gan_cli.meter": ("gan_cli.errors",),
+    "gan_cli.images": ("gan_cli.files",),
+    "gan_cli.accelerate": ("gan_cli.errors", "gan_cli.schema"),
+    "gan_cli.parse": ("gan_cli.errors", "gan_cli.schema", "gan_cli.suggest"),
+    "gan_cli.targets": ("gan_cli.errors", "gan_cli.suggest"),
+    "gan_cli.run_directory": ("gan_cli.errors", "gan_cli.files"),
+    "gan_cli.sampling": ("gan_cli.latents",),
+    "gan_cli.checkpoint": ("gan_cli.errors", "gan_cli.files"),
+    # A game plays with batches, but knows no source of data, and no file, log or clock.
+    "gan_cli.games": (
+        *("gan_cli.games", "gan_cli.step", "gan_cli.losses", "gan_cli.critic", "gan_cli.latents", "gan_cli.streams"),
+        "gan_cli.data.batches",
+    ),
+    # A run and its story take networks, losses and data as they are given.
+    "gan_cli.run": (
+        *("gan_cli.checkpoint", "gan_cli.files", "gan_cli.games.game", "gan_cli.meter", "gan_cli.preview"),
+        *("gan_cli.run_directory", "gan_cli.schedules", "gan_cli.schema"),
+    ),
+    "gan_cli.loop": ("gan_cli.checkpoint", "gan_cli.errors", "gan_cli.report", "gan_cli.run", "gan_cli.signals"),
+}
+
+
+@pytest.mark.parametrize("module", MAY_IMPORT)
+def test_modules_import_only_what_stands_below_them(module: str) -> None:
+    members = [name for name in TREES if within(name, module)]
+    assert members
+    for member in members:
+        found = {name.name for name in imports(TREES[member]) if within(name.name, "gan_cli")}
+        assert {name for name in found if not within(name, *MAY_IMPORT[module])} == set(), member
+
+
+ARITHMETIC = ("gan_cli.losses", "gan_cli.step", "gan_cli.schedules", "gan_cli.critic", "gan_cli.models")
+WORLD = {
+    *("os", "io", "pathlib", "json", "time", "datetime", "logging", "random", "subprocess", "socket", "shutil"),
+    *("sys", "pickle", "threading", "importlib"),
+}
+
+
+@pytest.mark.parametrize("module", [name for name in TREES if within(name, *ARITHMETIC, "gan_cli.games")])
+def test_arithmetic_uses_torch_alone_and_knows_neither_files_nor_time(module: str) -> None:
+    assert foreign(module) <= {"torch"}
+    assert {name.split(".")[0] for name in imported(module, typing_too=True)} & WORLD == set()
+
+
+KNOWN_BY = {
+    "hydra": ("gan_cli.commands",),
+    "omegaconf": ("gan_cli.commands", "gan_cli.parse", "gan_cli.schema"),
+    "safetensors": ("gan_cli.checkpoint",),
+    "torch.utils.tensorboard": ("gan_cli.tracking",),
+    "matplotlib": ("gan_cli.images",),
+    "PIL": ("gan_cli.images", "gan_cli.data.pictures"),
+    "pooch": ("gan_cli.data.download",),
+    "requests": ("gan_cli.data.download",),
+    "torchvision": ("gan_cli.images", "gan_cli.data"),
+}
+
+
+@pytest.mark.parametrize("library", KNOWN_BY)
+def test_each_library_is_known_in_one_place(library: str) -> None:
+    users = importers(library)
+    assert users
+    assert {name for name in users if not within(name, *KNOWN_BY[library])} == set()
+
+
+def test_every_imported_project_is_a_declared_dependency() -> None:
+    text = (PACKAGE.parent / "pyproject.toml").read_text()
+    section = text.split("dependencies = [", 1)[1].split("\n]", 1)[0]
+    declared = {line.strip().strip('"').split(">")[0].split("=")[0] for line in section.splitlines() if line.strip()}
+    named = {"hydra": "hydra-core", "PIL": "pillow", "yaml": "pyyaml"}
+    used = {named.get(name, name) for module in TREES for name in foreign(module)}
+    assert used <= declared
+
+
+def dotted(node: ast.AST) -> str:
+    """`a.b.c` of an attribute or name."""
+    if isinstance(node, ast.Attribute):
+        return f"{dotted(node.value)}.{node.attr}"
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+def uses(module: str) -> set[str]:
+    """Every dotted name in a module, and what it imports by name."""
+    names = {dotted(node) for node in ast.walk(TREES[module]) if isinstance(node, ast.Attribute | ast.Name)}
+    for node in ast.walk(TREES[module]):
+        if isinstance(node, ast.ImportFrom):
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+    return names
+
+
+CAN_RUN_CODE = ("pickle", "marshal", "shelve", "dill", "joblib", "torch.load", "torch.save", "eval", "exec", "compile")
+CAN_RUN_CODE = (*CAN_RUN_CODE, "__import__", "os.system", "os.popen", "subprocess", "yaml.load", "yaml.unsafe_load")
+
+
+@pytest.mark.parametrize("module", TREES)
+def test_no_module_can_run_code_from_a_file(module: str) -> None:
+    assert {name for name in uses(module) if within(name, *CAN_RUN_CODE)} == set()
+
+
+DRAWS = (
+    *("torch.rand", "torch.randn", "torch.randint", "torch.randperm", "torch.rand_like", "torch.randn_like"),
+    *("torch.normal", "torch.bernoulli", "torch.multinomial", "torch.manual_seed", "torch.seed", "torch.Generator"),
+    *("torch.random", "torch.cuda.manual_seed", "random", "numpy.random"),
+)
+
+
+@pytest.mark.parametrize("module", [name for name in TREES if name != "gan_cli.streams"])
+def test_random_numbers_come_from_streams_alone(module: str) -> None:
+    assert {name for name in uses(module) if within(name, *DRAWS)} == set()
+
+
+STEP = (*ARITHMETIC, "gan_cli.games", "gan_cli.streams", "gan_cli.latents", "gan_cli.data.batches")
+WAITS = {"item", "tolist", "cpu", "numpy", "synchronize", "nonzero"}
+
+
+@pytest.mark.parametrize("module", [name for name in TREES if within(name, *STEP)])
+def test_nothing_in_a_step_waits_for_the_device(module: str) -> None:
+    called = {node.attr for node in ast.walk(TREES[module]) if isinstance(node, ast.Attribute)}
+    printed = {node.id for node in ast.walk(TREES[module]) if isinstance(node, ast.Name)} & {"print"}
+    assert called & WAITS | printed == set()
+
+
+@pytest.mark.parametrize("module", TREES)
+def test_importing_a_module_does_nothing_but_define(module: str) -> None:
+    body = TREES[module].body
+    docstring = bool(body) and isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant)
+    definitions = ast.Import | ast.ImportFrom | ast.FunctionDef | ast.ClassDef | ast.Assign | ast.AnnAssign
+    for node in body[1:] if docstring else body:
+        if isinstance(node, ast.If):
+            assert dotted(node.test) == "TYPE_CHECKING"
+        elif isinstance(node, ast.Expr):  # the docstring of a constant
+            assert isinstance(node.value, ast.Constant)
+        else:
+            assert isinstance(node, definitions)
+
+
+@pytest.mark.parametrize("module", TREES)
+def test_every_module_says_what_it_is_for(module: str) -> None:
+    assert ast.get_docstring(TREES[module])
+
+
+@pytest.mark.parametrize("module", TREES)
+def test_no_file_is_longer_than_300_lines(module: str) -> None:
+    assert len(SOURCES[module].splitlines()) <= 300

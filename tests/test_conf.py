@@ -1,0 +1,299 @@
+"""The configuration tree, the schema and the constructors say the same; every option and every experiment works."""
+
+import inspect
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import fields
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+from hydra import compose as hydra_compose
+from hydra import initialize_config_dir
+from omegaconf import OmegaConf
+
+from gan_cli.build import build
+from gan_cli.conf_dir import CONF_DIR
+from gan_cli.errors import Refused
+from gan_cli.parse import parse, resolved, split, to_plain, typed_as
+from gan_cli.run_directory import RunDirectory
+from gan_cli.schema import TARGETS, CommandConf, Config, SampleConf
+from gan_cli.targets import locate
+
+CONF = Path(CONF_DIR)
+GROUPS = ("model", "loss", "data", "optim", "device")
+
+Compose = Callable[..., Config]
+
+
+def options(group: str) -> list[str]:
+    return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
+
+
+def content(path: str) -> dict[str, Any]:
+    loaded: dict[str, Any] = yaml.safe_load((CONF / f"{path}.yaml").read_text())
+    return loaded
+
+
+def declared(cls: type, *without: str) -> set[str]:
+    return {f.name for f in fields(cls)} - set(without)
+
+
+def required(option: str) -> tuple[str, ...]:
+    """What an option cannot know: values for its ???."""
+    return {
+        "data=folder": ("data.root=/nowhere",),
+        "model=custom": ("model.generator._target_=mine.G", "model.discriminator._target_=mine.D"),
+    }.get(option, ())
+
+
+def test_the_groups_of_the_tree_are_known_to_these_tests() -> None:
+    folders = {path.name for path in CONF.iterdir() if path.is_dir()}
+    assert folders == {*GROUPS, "experiment", "hydra"}
+    assert all(options(group) for group in GROUPS)
+
+
+# Composition.
+
+
+@pytest.mark.parametrize(("model", "data"), list(product(options("model"), options("data"))))
+def test_every_model_composes_with_all_data_it_takes_and_is_refused_with_others(
+    model: str, data: str, compose: Compose
+) -> None:
+    chosen = (f"model={model}", f"data={data}", *required(f"model={model}"), *required(f"data={data}"))
+    if content(f"data/{data}")["kind"] not in content(f"model/{model}")["accepts"]:
+        with pytest.raises(Refused, match="this model takes"):
+            compose(*chosen)
+        return
+    config = compose(*chosen)
+    assert config.model.generator["_target_"] == content(f"model/{model}")["generator"]["_target_"].replace(
+        "???", "mine.G"
+    )
+    assert config.data.source["_target_"] == content(f"data/{data}")["_target_"]
+
+
+@pytest.mark.parametrize("group", ["loss", "optim", "device"])
+def test_every_other_option_composes_to_what_its_file_says(group: str, compose: Compose) -> None:
+    for option in options(group):
+        plain = to_plain(compose(f"{group}={option}"))[group]
+        for key, value in content(f"{group}/{option}").items():
+            if "${" not in str(value):
+                assert plain[key] == value
+
+
+# The YAML files and the schema.
+
+
+def test_train_yaml_declares_what_the_schema_declares_and_nothing_else() -> None:
+    file = content("train")
+    assert file.keys() - {"defaults", "hydra"} == declared(Config, *GROUPS) | declared(CommandConf)
+    for key in ("latent", "train"):
+        cls = next(f.type for f in fields(Config) if f.name == key)
+        assert isinstance(cls, type)
+        assert file[key].keys() == declared(cls)
+
+
+def test_sample_yaml_declares_what_the_schema_declares_and_nothing_else() -> None:
+    assert content("sample").keys() - {"defaults", "hydra"} == declared(SampleConf, "device")
+
+
+def group_nodes() -> Iterator[tuple[str, set[str], set[str]]]:
+    """Every mapping in a group's files: where it stands, the keys it has, and those that the schema declares."""
+    classes = {f.name: f.type for f in fields(Config) if f.name in GROUPS}
+    files = [(group, option) for group in GROUPS for option in options(group)]
+    for group, option in files:
+        file, name = content(f"{group}/{option}"), f"{group}/{option}"
+        cls = classes[group]
+        rest = {"data": "source", "optim": "optimizer"}.get(group, "")
+        own = declared(cls, rest) if isinstance(cls, type) else set()
+        target = TARGETS.get(file.get("_target_", ""))
+        folded = {"_target_", *declared(target)} if target else set()
+        yield name, set(file), own | folded
+        for key, node in file.items():
+            if isinstance(node, dict) and "_target_" in node:
+                known = TARGETS.get(node["_target_"])
+                yield f"{name}.{key}", set(node), {"_target_", *(declared(known) if known else ())}
+            elif isinstance(node, dict) and isinstance(cls, type):
+                inner = next(f.type for f in fields(cls) if f.name == key)
+                assert isinstance(inner, type)
+                yield f"{name}.{key}", set(node), declared(inner)
+
+
+@pytest.mark.parametrize(("has", "declares"), [pytest.param(*node[1:], id=node[0]) for node in group_nodes()])
+def test_group_files_spell_out_every_declared_key_and_no_other(has: set[str], declares: set[str]) -> None:
+    assert has == declares
+
+
+def test_every_target_of_ours_is_offered_by_a_group_file() -> None:
+    text = "".join((CONF / group / f"{option}.yaml").read_text() for group in GROUPS for option in options(group))
+    assert [target for target in TARGETS if f"_target_: {target}\n" not in text] == []
+
+
+# The schema and the constructors.
+
+
+def facts(target: str) -> set[str]:
+    """What `build` adds to the options."""
+    if target.startswith("torch.optim."):
+        return {"params", "lr"}
+    if not target.startswith("gan_cli.models."):
+        return set()
+    return {"latent_dim", "sample_shape"} if target.endswith("Generator") else {"sample_shape"}
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_schema_declares_the_constructor_arguments(target: str) -> None:
+    parameters = inspect.signature(locate(target, "", [])).parameters.keys()
+    assert facts(target) <= parameters
+    ours = declared(TARGETS[target])
+    if target.startswith("torch."):
+        assert ours < parameters - facts(target)
+    else:
+        assert ours == parameters - facts(target)
+
+
+def yaml_values() -> Iterator[tuple[str, dict[str, Any]]]:
+    """(target, options) of every node of ours in the group files."""
+    for group in GROUPS:
+        for option in options(group):
+            file = content(f"{group}/{option}")
+            for node in (file, *(value for value in file.values() if isinstance(value, dict))):
+                if node.get("_target_", "").startswith("gan_cli."):
+                    yield node["_target_"], node
+
+
+@pytest.mark.parametrize(("target", "node"), [pytest.param(*pair, id=pair[0]) for pair in yaml_values()])
+def test_defaults_in_python_equal_those_in_yaml(target: str, node: dict[str, Any]) -> None:
+    def listed(value: Any) -> Any:
+        return [listed(inner) for inner in value] if isinstance(value, list | tuple) else value
+
+    for name, parameter in inspect.signature(locate(target, "", [])).parameters.items():
+        if parameter.default is not parameter.empty and name in node:
+            assert listed(parameter.default) == node[name], name
+
+
+# Unknown keys, wherever they come from.
+
+
+def with_tree(tmp_path: Path, group: str, text: str, *overrides: str) -> Config:
+    """Composed with an option of the user's own: GROUP/mine.yaml in a directory named by --config-dir."""
+    (tmp_path / group).mkdir()
+    (tmp_path / group / "mine.yaml").write_text(text)
+    OmegaConf.register_new_resolver("new_run_dir", lambda parent: parent, replace=True)
+    with initialize_config_dir(config_dir=CONF_DIR, version_base="1.3"):
+        chosen = [f"hydra.searchpath=[file://{tmp_path}]", f"{group}=mine", *overrides]
+        return parse(split(hydra_compose("train", overrides=chosen))[1])
+
+
+def test_unknown_key_of_an_experiment_is_refused_by_name(tmp_path: Path) -> None:
+    text = "# @package _global_\ntrain: { batchsize: 3 }\n"
+    with pytest.raises(Refused, match=r"^unknown key train\.batchsize; did you mean batch_size"):
+        with_tree(tmp_path, "experiment", text)
+
+
+def test_unknown_group_of_an_experiment_is_refused_by_name(tmp_path: Path) -> None:
+    with pytest.raises(Refused, match=r"^unknown key trian; did you mean train"):
+        with_tree(tmp_path, "experiment", "# @package _global_\ntrian: { steps: 3 }\n")
+
+
+@pytest.mark.parametrize(
+    ("group", "text", "key"),
+    [
+        ("loss", "_target_: gan_cli.losses.BCE\nreal_targt: 1.0\n", r"loss\.real_targt"),
+        ("data", (CONF / "data" / "mnist.yaml").read_text() + "colour: red\n", r"data\.colour"),
+        ("optim", (CONF / "optim" / "adam.yaml").read_text() + "amsgrad: true\n", r"optim\.amsgrad"),
+        ("device", (CONF / "device" / "cpu.yaml").read_text() + "index: 0\n", r"device\.index"),
+        ("model", (CONF / "model" / "mlp.yaml").read_text() + "  depth: 3\n", r"model\.discriminator\.depth"),
+    ],
+)
+def test_unknown_key_of_a_group_file_is_refused_by_name(group: str, text: str, key: str, tmp_path: Path) -> None:
+    with pytest.raises(Refused, match=rf"^unknown key {key}\b"):
+        with_tree(tmp_path, group, text)
+
+
+@pytest.mark.parametrize(
+    "key", ["foo", "train.foo", "model.foo", "model.generator.foo", "loss.foo", "data.foo", "optim.foo", "device.foo"]
+)
+def test_unknown_key_added_with_a_plus_is_refused_by_name(key: str, compose: Compose) -> None:
+    with pytest.raises(Refused, match=rf"^unknown key {key}\b"):
+        compose(f"+{key}=1")
+
+
+def test_an_option_of_the_users_own_replaces_ours(tmp_path: Path) -> None:
+    text = "# @package _global_\nlatent: { dim: 7 }\n"
+    assert with_tree(tmp_path, "experiment", text).latent.dim == 7
+
+
+def test_command_line_wins_over_an_experiment_and_an_experiment_over_the_defaults(compose: Compose) -> None:
+    preset = compose("experiment=d2l_gaussian")
+    assert (preset.train.batch_size, preset.latent.dim) == (8, 2)
+    assert (compose().train.batch_size, compose().latent.dim) == (128, 96)
+    typed = compose("train.batch_size=32", "experiment=d2l_gaussian")
+    assert (typed.train.batch_size, typed.latent.dim) == (32, 2)
+
+
+def test_rates_of_both_networks_follow_the_common_one_unless_they_are_given(compose: Compose) -> None:
+    both = compose("optim.lr=0.25").optim
+    assert (both.generator.lr, both.discriminator.lr) == (0.25, 0.25)
+    one = compose("optim.lr=0.25", "optim.generator.lr=0.5").optim
+    assert (one.generator.lr, one.discriminator.lr) == (0.5, 0.25)
+
+
+def test_plain_command_trains_what_the_interface_promises(compose: Compose) -> None:
+    plain = to_plain(compose())
+    assert plain["model"]["generator"]["_target_"].endswith("MLPGenerator")
+    assert plain["loss"]["_target_"].endswith("BCE")
+    assert plain["data"]["_target_"] == "gan_cli.data.mnist.load"
+    assert plain["device"]["type"] == "cpu"
+    assert plain["latent"] == {"dim": 96, "distribution": "uniform"}
+    assert (plain["optim"]["_target_"], plain["optim"]["lr"]) == ("torch.optim.Adam", 1e-3)
+    assert plain["optim"]["betas"] == [0.5, 0.999]
+    assert (plain["train"]["batch_size"], plain["data"]["shuffle"]) == (128, True)
+    assert plain["train"]["epochs"] == plain["data"]["suggested_epochs"]
+
+
+def test_sampling_configuration_composes_and_checks() -> None:
+    with initialize_config_dir(config_dir=CONF_DIR, version_base="1.3"):
+        composed = hydra_compose("sample", overrides=["checkpoint=here", "device=cuda", "trust=[mine]"])
+    conf = typed_as(SampleConf, resolved(composed))
+    assert (conf.checkpoint, conf.trust, conf.device.type.name) == ("here", ["mine"], "cuda")
+
+
+# Import cost, and experiments.
+
+
+def test_a_configuration_is_checked_before_torch_is_imported() -> None:
+    script = f"""
+import sys
+import gan_cli.commands.sample, gan_cli.commands.train
+from hydra import compose, initialize_config_dir
+from gan_cli.parse import parse, split
+with initialize_config_dir(config_dir={CONF_DIR!r}, version_base="1.3"):
+    parse(split(compose("train", overrides=["model=dcgan", "train.steps=3"]))[1])
+slow = {{"torch", "torchvision", "matplotlib", "PIL", "numpy", "tensorboard", "safetensors"}}
+sys.exit(", ".join(sorted(slow & sys.modules.keys())) or 0)
+"""
+    finished = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert (finished.returncode, finished.stderr) == (0, "")
+
+
+NEEDS_FILES = ("gan_cli.data.folder.load", "gan_cli.data.pokemon.load")
+
+
+@pytest.mark.parametrize("experiment", options("experiment"))
+def test_every_experiment_takes_two_steps(experiment: str, compose: Compose, tmp_path: Path) -> None:
+    config = compose(f"experiment={experiment}", "train.steps=2", "train.batch_size=4", "data.limit=8")
+    if config.data.source["_target_"] in NEEDS_FILES:
+        pytest.skip("its data are files")
+    run = build(config, RunDirectory(tmp_path))
+    before = {name: [p.detach().clone() for p in network.parameters()] for name, network in run.game.networks.items()}
+    run.advance()
+    run.advance()
+    run.meter.check()
+    for name, network in run.game.networks.items():
+        moved = [not torch.equal(old, new) for old, new in zip(before[name], network.parameters(), strict=True)]
+        assert all(moved), name

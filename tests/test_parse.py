@@ -1,0 +1,426 @@
+"""A configuration is taken exactly as it was written, or refused with the key that is wrong."""
+
+import json
+from collections.abc import Iterator, Sequence
+from copy import deepcopy
+from dataclasses import fields, is_dataclass
+from functools import cache
+from typing import Any
+
+import pytest
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+
+from gan_cli import schema
+from gan_cli.conf_dir import CONF_DIR
+from gan_cli.errors import Refused
+from gan_cli.parse import parse, parse_stored, split, to_plain, typed_as
+from gan_cli.schema import CommandConf, Config, SampleConf
+
+Plain = dict[str, Any]
+Groups = tuple[str, ...]
+
+FOLDER = ("data=folder", "data.root=/pictures")
+CUSTOM = ("model=custom", "model.generator._target_=mine.G", "model.discriminator._target_=mine.D")
+SELECTIONS: list[Groups] = [
+    (),
+    ("model=dcgan", "loss=lsgan", "device=cuda"),
+    ("model=dcgan64", *FOLDER),
+    ("model=mlp", "data=pokemon", "loss=lsgan", "optim.schedule.shape=linear", "device.precision=bf16"),
+    (*CUSTOM, "data=gaussian2d", "+model.generator.depth=3", "+model.generator.nested={a: [1, x]}"),
+    ("experiment=d2l_gaussian", "train.minutes=1.5", "train.steps=10"),
+]
+
+
+@cache
+def composed(groups: Groups) -> Plain:
+    OmegaConf.register_new_resolver("new_run_dir", lambda parent: parent, replace=True)
+    with initialize_config_dir(config_dir=CONF_DIR, version_base="1.3"):
+        return split(compose("train", overrides=list(groups)))[1]
+
+
+def changed(groups: Groups, key: str, value: Any) -> Plain:
+    """A composed configuration with one value put in."""
+    plain = deepcopy(composed(groups))
+    node = plain
+    *parents, last = key.split(".")
+    for part in parents:
+        node = node[part]
+    node[last] = value
+    return plain
+
+
+def removed(groups: Groups, key: str) -> Plain:
+    plain = changed(groups, key, None)
+    node = plain
+    *parents, last = key.split(".")
+    for part in parents:
+        node = node[part]
+    del node[last]
+    return plain
+
+
+@pytest.mark.parametrize("groups", SELECTIONS, ids=" ".join)
+def test_parsing_changes_nothing_that_was_written(groups: Groups) -> None:
+    assert to_plain(parse(composed(groups))) == composed(groups)
+
+
+@pytest.mark.parametrize("groups", SELECTIONS, ids=" ".join)
+def test_a_stored_configuration_parses_to_itself(groups: Groups) -> None:
+    config = parse(composed(groups))
+    stored = json.loads(json.dumps(to_plain(config)))
+    assert parse_stored(stored) == config
+    assert json.dumps(to_plain(parse_stored(stored)), sort_keys=True) == json.dumps(stored, sort_keys=True)
+
+
+def test_parsing_leaves_its_input() -> None:
+    before = deepcopy(composed(()))
+    parse(composed(()))
+    assert composed(()) == before
+
+
+def test_values_get_their_declared_types() -> None:
+    plain = changed((), "train.minutes", 3)
+    plain["optim"]["betas"] = [0, 0]
+    config = parse(plain)
+    assert type(config.train.minutes) is float
+    assert [type(beta) for beta in config.optim.optimizer["betas"]] == [float, float]
+    assert config.train.reuse is schema.Reuse.none
+
+
+# Unknown and missing keys.
+
+
+def nodes(plain: Plain, prefix: str = "") -> Iterator[str]:
+    yield prefix
+    for key, value in plain.items():
+        if isinstance(value, dict):
+            yield from nodes(value, f"{prefix}{key}.")
+
+
+@pytest.mark.parametrize(
+    ("groups", "node"), [(groups, node) for groups in ((), SELECTIONS[2]) for node in nodes(composed(groups))]
+)
+def test_a_key_that_nothing_declares_is_refused_by_its_full_name(groups: Groups, node: str) -> None:
+    with pytest.raises(Refused, match=rf"^unknown key {node}no_such_key[;\s]"):
+        parse(changed(groups, f"{node}no_such_key", 1))
+
+
+@pytest.mark.parametrize(
+    ("key", "meant"),
+    [
+        ("train.batchsize", "batch_size"),
+        ("train.stepps", "steps"),
+        ("model.generator.width", "widths"),
+        ("loss.real_targt", "real_target"),
+        ("optim.beta", "betas"),
+        ("data.splt", "split"),
+        ("laten", "latent"),
+    ],
+)
+def test_a_misspelt_key_is_refused_with_the_right_one(key: str, meant: str) -> None:
+    with pytest.raises(Refused, match=rf"^unknown key {key}; did you mean .*{meant}"):
+        parse(changed((), key, 1))
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        *("seed", "model", "loss", "data", "latent", "optim", "train", "device"),
+        *("latent.dim", "latent.distribution", "train.batch_size", "train.steps", "train.reuse", "device.type"),
+        *("model.accepts", "model.generator", "model.generator.widths", "model.discriminator.dropout"),
+        *("model.generator._target_", "loss._target_", "data._target_", "optim._target_"),
+        *("loss.real_target", "loss.d_scale", "data.kind", "data.split", "optim.lr", "optim.betas"),
+        *("optim.generator.lr", "optim.discriminator.lr"),
+    ],
+)
+def test_a_key_without_a_default_must_be_there(key: str) -> None:
+    with pytest.raises(Refused) as refusal:
+        parse(removed((), key))
+    assert str(refusal.value).startswith(key)
+
+
+def test_what_only_the_user_can_know_is_asked_for() -> None:
+    with pytest.raises(Refused, match=r"^data\.root must be given: data\.root=\.\.\.$"):
+        composed(("data=folder",))
+    with pytest.raises(Refused, match=r"^model\.generator\._target_ must be given"):
+        composed(("model=custom", "model.discriminator._target_=mine.D"))
+
+
+# Values: (groups, key, value, what the message says).
+
+LSGAN, DCGAN = ("loss=lsgan",), ("model=dcgan",)
+GAUSSIAN, POKEMON = ("data=gaussian2d",), ("data=pokemon",)
+LONG = [8] * 33
+
+OUT_OF_RANGE: list[tuple[Groups, str, Any, str]] = [
+    ((), "seed", -1, "must be at least 0, got -1"),
+    ((), "seed", 2**63, f"must be less than {2**63}"),
+    ((), "model.resolution", 0, "must be at least 1"),
+    ((), "model.init_std", 0.0, "must be greater than 0"),
+    ((), "model.generator.widths", [8, 0], "must be at least 1, got 0"),
+    ((), "model.generator.widths", [2**16 + 1], "must be at most 65536"),
+    ((), "model.discriminator.widths", LONG, "must have at most 32 entries, got 33"),
+    ((), "model.generator.slope", -0.1, "must be at least 0"),
+    ((), "model.generator.dropout", -0.1, "must be at least 0"),
+    ((), "model.discriminator.dropout", 1.0, "must be less than 1, got 1.0"),
+    (DCGAN, "model.generator.hidden", 0, "must be at least 1"),
+    ((), "loss.real_target", 1.1, "must be at most 1"),
+    ((), "loss.real_target", -0.1, "must be at least 0"),
+    ((), "loss.fake_target", 1.1, "must be at most 1"),
+    ((), "loss.fake_target", -0.1, "must be at least 0"),
+    ((), "loss.generator_target", 1.1, "must be at most 1"),
+    ((), "loss.generator_target", -0.1, "must be at least 0"),
+    ((), "loss.d_scale", 0.0, "must be greater than 0"),
+    (LSGAN, "loss.d_scale", -1.0, "must be greater than 0"),
+    ((), "data.limit", 0, "must be at least 1"),
+    ((), "data.suggested_epochs", 0, "must be at least 1"),
+    (POKEMON, "data.channels", 0, "must be at least 1"),
+    (FOLDER, "data.resolution", 0, "must be at least 1"),
+    (FOLDER, "data.background", [0, 0, 256], "must be at most 255, got 256"),
+    (FOLDER, "data.background", [0, -1, 0], "must be at least 0, got -1"),
+    (FOLDER, "data.background", [0, 0], "must have 3 entries, got 2"),
+    (GAUSSIAN, "data.num_samples", 0, "must be at least 1"),
+    (GAUSSIAN, "data.data_seed", -1, "must be at least 0"),
+    ((), "latent.dim", 0, "must be at least 1"),
+    ((), "optim.lr", 0.0, "must be greater than 0"),
+    ((), "optim.generator.lr", 0.0, "must be greater than 0"),
+    ((), "optim.discriminator.lr", -1.0, "must be greater than 0"),
+    ((), "optim.betas", [0.5, 1.0], "must be less than 1, got 1.0"),
+    ((), "optim.betas", [-0.1, 0.9], "must be at least 0"),
+    ((), "optim.betas", [0.5], "must have 2 entries, got 1"),
+    ((), "optim.eps", -1e-8, "must be at least 0"),
+    ((), "optim.weight_decay", -0.1, "must be at least 0"),
+    ((), "optim.schedule.final", -0.1, "must be at least 0"),
+    ((), "optim.schedule.steps", 0, "must be at least 1"),
+    ((), "train.epochs", 0, "must be at least 1"),
+    ((), "train.steps", 0, "must be at least 1"),
+    ((), "train.batch_size", 0, "must be at least 1"),
+    ((), "train.d_steps", 0, "must be at least 1"),
+    ((), "train.minutes", 0.0, "must be greater than 0"),
+    ((), "train.log_every", -1, "must be at least 0"),
+    ((), "train.sample_every", -1, "must be at least 0"),
+    ((), "train.checkpoint_every", -1, "must be at least 0"),
+    ((), "train.keep", -1, "must be at least 0"),
+    ((), "device.threads", 0, "must be at least 1"),
+]
+
+
+@pytest.mark.parametrize(("groups", "key", "value", "words"), OUT_OF_RANGE)
+def test_a_number_out_of_range_is_refused_with_its_bound(groups: Groups, key: str, value: Any, words: str) -> None:
+    with pytest.raises(Refused) as refusal:
+        parse(changed(groups, key, value))
+    assert str(refusal.value).startswith(f"{key} {words}")
+
+
+def test_the_list_above_covers_every_bound_of_a_training_configuration() -> None:
+    declared = {
+        (f.name, bound)
+        for cls in vars(schema).values()
+        if is_dataclass(cls) and cls not in (SampleConf, CommandConf)
+        for f in fields(cls)
+        for bound in f.metadata
+    }
+    words = {
+        "at least": "ge",
+        "greater than": "gt",
+        "at most": "le",
+        "less than": "lt",
+        "have at most": "longest",
+        "have": "length",
+    }
+    tried = set()
+    for _, key, _, message in OUT_OF_RANGE:
+        begins = message.removeprefix("must ").removeprefix("be ")
+        bound = next(name for start, name in sorted(words.items(), reverse=True) if begins.startswith(start))
+        tried.add((key.rsplit(".", 1)[-1], bound))
+    assert tried == declared
+
+
+@pytest.mark.parametrize(
+    ("groups", "key", "value"),
+    [
+        *(((), "seed", seed) for seed in (0, 2**63 - 1)),
+        ((), "model.generator.widths", []),
+        ((), "model.generator.widths", [1, 2**16]),
+        ((), "model.generator.widths", LONG[1:]),
+        *(((), "model.generator.dropout", p) for p in (0.0, 0.999)),
+        *(((), f"loss.{name}_target", t) for name in ("real", "fake", "generator") for t in (0.0, 1.0)),
+        *((LSGAN, "loss.real_target", t) for t in (-3.0, 5.0)),
+        ((), "optim.betas", [0.0, 0.0]),
+        ((), "optim.eps", 0.0),
+        ((), "optim.schedule.final", 2.0),
+        *(((), f"train.{cadence}_every", 0) for cadence in ("log", "sample", "checkpoint")),
+        ((), "train.keep", 0),
+        ((), "train.batch_size", 1),
+        (FOLDER, "data.background", [0, 255, 0]),
+        *(((), key, None) for key in ("train.steps", "train.minutes", "data.limit", "device.threads")),
+    ],
+)
+def test_the_bounds_themselves_are_allowed(groups: Groups, key: str, value: Any) -> None:
+    wanted = changed(groups, key, value)
+    assert to_plain(parse(wanted)) == wanted
+
+
+@pytest.mark.parametrize(
+    ("groups", "key"),
+    [
+        *(((), key) for key in ("optim.lr", "optim.generator.lr", "optim.eps", "model.init_std", "loss.d_scale")),
+        *(((), key) for key in ("train.minutes", "model.generator.slope", "optim.schedule.final", "loss.real_target")),
+        *((LSGAN, f"loss.{name}_target") for name in ("real", "fake", "generator")),
+    ],
+)
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_number_that_is_not_finite_is_refused(groups: Groups, key: str, value: float) -> None:
+    with pytest.raises(Refused, match=f"^{key}"):
+        parse(changed(groups, key, value))
+
+
+@pytest.mark.parametrize("key", ["data.shift", "data.transform"])
+def test_a_list_with_a_number_that_is_not_finite_is_refused(key: str) -> None:
+    value: Any = [1.0, float("nan")] if key == "data.shift" else [[1.0, 2.0], [float("inf"), 0.5]]
+    with pytest.raises(Refused, match=f"^{key}"):
+        parse(changed(GAUSSIAN, key, value))
+
+
+@pytest.mark.parametrize(
+    ("groups", "key", "value", "words"),
+    [
+        ((), "train.batch_size", "many", "could not be converted to Integer"),
+        ((), "train.batch_size", 1.5, "could not be converted to Integer"),
+        ((), "train.batch_size", True, "could not be converted to Integer"),
+        ((), "train.batch_size", None, ""),
+        ((), "latent.dim", [4], ""),
+        ((), "optim.lr", "fast", "could not be converted to Float"),
+        ((), "model.generator.widths", [1.5], "could not be converted to Integer"),
+        ((), "model.generator.widths", 8, ""),
+        ((), "model.generator.widths", None, ""),
+        ((), "model.generator", None, ""),
+        ((), "model.generator", 3, ""),
+        ((), "loss", "bce", ""),
+        ((), "data", "mnist", "data=OPTION"),
+        ((), "optim", None, "optim=OPTION"),
+        ((), "train", 5, ""),
+        ((), "train.reuse", "Latents", r"none, latents, fakes"),
+        ((), "latent.distribution", "cauchy", "uniform, normal"),
+        ((), "model.init", "kaiming", "default, xavier, normal"),
+        ((), "model.generator.activation", "swish", "relu, leaky_relu"),
+        ((), "model.accepts", ["sound"], "image, vector"),
+        ((), "data.split", "validation", "train, test"),
+        (FOLDER, "data.fit", "fill", "stretch, crop, pad"),
+        ((), "data.kind", "sound", "image, vector"),
+        ((), "device.type", "tpu", "cpu, cuda"),
+        ((), "device.precision", "fp16", "fp32, bf16"),
+        ((), "optim.schedule.shape", "step", "constant, linear, cosine"),
+        ((), "data.shuffle", "maybe", ""),
+    ],
+)
+def test_a_value_of_the_wrong_kind_is_refused_with_what_is_allowed(
+    groups: Groups, key: str, value: Any, words: str
+) -> None:
+    with pytest.raises(Refused, match=rf"^{key}\b.*{words}"):
+        parse(changed(groups, key, value))
+
+
+@pytest.mark.parametrize("key", ["model.generator", "model.discriminator", "loss", "data", "optim"])
+def test_a_target_of_ours_that_does_not_exist_is_refused_with_the_nearest_one(key: str) -> None:
+    right = deepcopy(composed(()))
+    for part in key.split("."):
+        right = right[part]
+    target = right["_target_"]
+    if target.startswith("gan_cli."):
+        with pytest.raises(Refused, match=rf"^{key}\._target_: there is no {target}x; did you mean .*{target}\b"):
+            parse(changed((), f"{key}._target_", f"{target}x"))
+    with pytest.raises(Refused, match=rf"^{key}\._target_ must name a class, not 3"):
+        parse(changed((), f"{key}._target_", 3))
+
+
+@pytest.mark.parametrize("target", ["gan_cli.files.write_json", "gan_cli.targets.create", "gan_cli.checkpoint.load"])
+def test_a_function_of_ours_that_is_no_part_of_a_configuration_is_refused(target: str) -> None:
+    for key in ("model.generator", "loss", "data", "optim"):
+        with pytest.raises(Refused, match=rf"^{key}\._target_: there is no {target}"):
+            parse(changed((), f"{key}._target_", target))
+
+
+def test_options_of_a_foreign_target_are_handed_on_as_they_are() -> None:
+    config = parse(composed(SELECTIONS[4]))
+    assert config.model.generator == {"_target_": "mine.G", "depth": 3, "nested": {"a": [1, "x"]}}
+
+
+@pytest.mark.parametrize("groups", [("model=dcgan", *GAUSSIAN), ("model=dcgan64", *GAUSSIAN)])
+def test_a_model_and_data_that_do_not_fit_are_refused_with_ones_that_do(groups: Groups) -> None:
+    with pytest.raises(Refused, match=r"takes image data, and the data are vectors.\n.*model=mlp.*data=mnist"):
+        parse(composed(groups))
+
+
+# What comes from a file.
+
+
+def test_an_interpolation_in_a_stored_configuration_is_not_evaluated() -> None:
+    evaluated: list[str] = []
+    OmegaConf.register_new_resolver("spy", lambda name: evaluated.append(name) or 1, replace=True)
+    try:
+        for key in ("seed", "train.batch_size", "model.generator.slope", "loss.real_target", "data.root"):
+            with pytest.raises(Refused, match="interpolation"):
+                parse_stored(changed(FOLDER, key, f"${{spy:{key}}}"))
+        with pytest.raises(Refused, match="interpolation"):
+            parse_stored(changed((), "${spy:key}", 1))
+    finally:
+        OmegaConf.clear_resolver("spy")
+    assert evaluated == []
+
+
+@pytest.mark.parametrize("stored", [{}, {"model": 3}, {"data": [], "optim": {}}, {"data": {}, "optim": {}}, {"": {}}])
+def test_a_stored_configuration_of_the_wrong_shape_is_refused(stored: Plain) -> None:
+    with pytest.raises(Refused):
+        parse_stored(stored)
+
+
+def test_what_the_command_should_do_is_split_from_what_the_run_is() -> None:
+    OmegaConf.register_new_resolver("new_run_dir", lambda parent: parent, replace=True)
+    with initialize_config_dir(config_dir=CONF_DIR, version_base="1.3"):
+        command, plain = split(compose("train", overrides=["resume=here", "allow_changes=[seed]", "dry_run=true"]))
+    assert (command.resume, command.allow_changes, command.dry_run) == ("here", ["seed"], True)
+    assert plain == composed(())
+    assert plain.keys() == {f.name for f in fields(Config)}
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("num_images", 0, "num_images must be at least 1, got 0"),
+        ("seed", -1, "seed must be at least 0, got -1"),
+        ("seed", 2**63, f"seed must be less than {2**63}"),
+        ("device", {"type": "cpu", "precision": "fp32", "threads": 0}, r"device\.threads must be at least 1"),
+        ("checkpoint", None, "checkpoint"),
+        ("num_image", 3, "unknown key num_image; did you mean num_images"),
+    ],
+)
+def test_a_sampling_configuration_is_checked_by_the_same_rules(key: str, value: Any, words: str) -> None:
+    plain = {
+        "checkpoint": "here",
+        "num_images": 4,
+        "indices": None,
+        "seed": 0,
+        "out": "there",
+        "trust": [],
+        "device": {"type": "cpu", "precision": "fp32", "threads": None},
+    }
+    assert to_plain(typed_as(SampleConf, plain)) == plain
+    with pytest.raises(Refused, match=f"^{words}"):
+        typed_as(SampleConf, plain | {key: value})
+
+
+def names(config: Plain, prefix: str = "") -> Sequence[str]:
+    return [
+        name
+        for key, value in config.items()
+        for name in (names(value, f"{prefix}{key}.") if isinstance(value, dict) else [prefix + key])
+    ]
+
+
+@pytest.mark.parametrize("key", names(composed(())))
+def test_no_value_is_taken_as_it_comes(key: str) -> None:
+    # A mapping in the place of a value is wrong everywhere.
+    with pytest.raises(Refused, match=rf"^{key}"):
+        parse(changed((), key, {"no": "such thing"}))
