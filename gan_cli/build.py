@@ -26,32 +26,37 @@ from gan_cli.schema import Config, Kind, OptimConf, PlayerOptimConf, ScheduleCon
 from gan_cli.streams import Streams
 from gan_cli.targets import create
 
+Trust = Collection[str] | None
+"""Packages, besides ours, that a stored configuration may name; None for one that the user typed."""
 
-def build(config: Config, directory: RunDirectory) -> Run:
-    """A run at step 0.
+
+def build(config: Config, directory: RunDirectory, stored: Checkpoint | None = None, trusted: Trust = None) -> Run:
+    """A run at step 0, or where a checkpoint left it.
 
     Raises:
-        Refused: the parts do not fit each other, the data or the device.
+        Refused: the parts do not fit each other, the data, the device or the checkpoint.
     """
+    if stored is not None:
+        check_fit(stored, config, trusted)
     device = accelerate.prepare(config.device)
     streams = Streams(config.seed, device)
-    dataset = load_data(config).to(device)
+    dataset = load_data(config, trusted).to(device)
     data = config.data
     batches = Batches(dataset, config.train.batch_size, streams, data.shuffle, data.drop_last)
     total_steps = config.train.steps or -(-config.train.epochs * batches.per_epoch // config.train.d_steps)
     config = _with_horizon(config, total_steps)
     latents = Latents(config.latent.dim, config.latent.distribution.name, streams)
-    generator = build_generator(config, dataset.sample_shape, streams).to(device)
-    discriminator = build_discriminator(config, dataset.sample_shape, streams).to(device)
+    generator = build_generator(config, dataset.sample_shape, streams, trusted).to(device)
+    discriminator = build_discriminator(config, dataset.sample_shape, streams, trusted).to(device)
     optim = config.optim
-    generator_optimizer = _optimizer(optim, optim.generator, generator)
-    discriminator_optimizer = _optimizer(optim, optim.discriminator, discriminator)
+    generator_optimizer = _optimizer(optim, optim.generator, generator, trusted)
+    discriminator_optimizer = _optimizer(optim, optim.discriminator, discriminator, trusted)
     game = GAN(
         generator=generator,
         discriminator=discriminator,
         generator_optimizer=generator_optimizer,
         discriminator_optimizer=discriminator_optimizer,
-        loss=create(config.loss, "loss", None),
+        loss=create(config.loss, "loss", trusted),
         latents=latents,
         batches=batches,
         streams=streams,
@@ -59,7 +64,7 @@ def build(config: Config, directory: RunDirectory) -> Run:
         d_steps=config.train.d_steps,
         reuse=config.train.reuse.name,
     )
-    return Run(
+    run = Run(
         directory=directory,
         device=device,
         config=to_plain(config),
@@ -71,27 +76,46 @@ def build(config: Config, directory: RunDirectory) -> Run:
         rates=[(generator_optimizer, optim.generator.lr), (discriminator_optimizer, optim.discriminator.lr)],
         schedule=_schedule(config.optim.schedule),
     )
+    if stored is not None:
+        run.restore(stored)
+    return run
 
 
-def load_data(config: Config) -> Dataset:
+def load_data(config: Config, trusted: Trust = None) -> Dataset:
     """The data, at the model's resolution where it has one."""
     node = dict(config.data.source)
     if config.model.resolution is not None and "resolution" in node:
         node["resolution"] = config.model.resolution  # one resampling of the original, not two
-    dataset = create(node, "data", None)
+    dataset = create(node, "data", trusted)
     if not isinstance(dataset, Dataset):
         raise Refused(f"data._target_: {node['_target_']} must return a Dataset, not {type(dataset).__name__}")
     if dataset.is_images != (config.data.kind is Kind.image):
         raise Refused(f"data.kind={config.data.kind.name}, but its samples have shape {dataset.sample_shape}")
+    _check_shape(dataset.sample_shape)
     return dataset.first(config.data.limit).resized(config.model.resolution)
 
 
+def _check_shape(sample_shape: tuple[int, ...]) -> None:
+    if not ((len(sample_shape) == 1 and sample_shape[0] > 1) or (len(sample_shape) == 3 and sample_shape[0] in (1, 3))):
+        raise Refused(
+            "samples must be grey or RGB images, (1 or 3, H, W), or vectors of two numbers or more: "
+            f"their sample_shape is {str(sample_shape)[:80]}"
+        )
+
+
 def build_generator(
-    config: Config, sample_shape: tuple[int, ...], streams: Streams, trusted: Collection[str] | None = None
+    config: Config, sample_shape: tuple[int, ...], streams: Streams, trusted: Trust = None
 ) -> nn.Module:
-    """The generator with its initial weights, on the CPU; `trusted` as in `targets.create`."""
+    """The generator with its initial weights, on torch's current device."""
     facts = {"latent_dim": config.latent.dim, "sample_shape": sample_shape}
     return _network(config, "generator", streams, trusted, facts)
+
+
+def build_discriminator(
+    config: Config, sample_shape: tuple[int, ...], streams: Streams, trusted: Trust = None
+) -> nn.Module:
+    """The discriminator with its initial weights, on torch's current device."""
+    return _network(config, "discriminator", streams, trusted, {"sample_shape": sample_shape})
 
 
 def restore_generator(stored: Checkpoint, trusted: Collection[str]) -> tuple[Config, nn.Module]:
@@ -104,25 +128,43 @@ def restore_generator(stored: Checkpoint, trusted: Collection[str]) -> tuple[Con
         Refused: the configuration is not valid or not trusted, or does not fit the weights.
     """
     config = parse_stored(stored.config)
-    shape = stored.facts.get("sample_shape")
-    if not isinstance(shape, list) or len(shape) not in (1, 3) or not all(isinstance(n, int) and n > 0 for n in shape):
-        raise Refused(f"the checkpoint's sample_shape must be three sizes, or one, got {shape}")
-    streams = Streams(config.seed, torch.device("cpu"))
-    with torch.device("meta"):
-        stored.check_network("generator", build_generator(config, tuple(shape), streams, trusted))
-    generator = build_generator(config, tuple(shape), streams, trusted)
+    shape = check_fit(stored, config, trusted, networks=("generator",))
+    generator = build_generator(config, shape, Streams(config.seed, torch.device("cpu")), trusted)
     stored.load_network("generator", generator)
     return config, generator
 
 
-def build_discriminator(config: Config, sample_shape: tuple[int, ...], streams: Streams) -> nn.Module:
-    """The discriminator with its initial weights, on the CPU."""
-    return _network(config, "discriminator", streams, None, {"sample_shape": sample_shape})
+def check_fit(
+    stored: Checkpoint,
+    config: Config,
+    trusted: Trust,
+    networks: Collection[str] = ("generator", "discriminator"),
+) -> tuple[int, ...]:
+    """Compare the networks that a configuration makes with a checkpoint's, on the meta device, which takes no memory.
+
+    Returns:
+        The shape of the samples, which the checkpoint knows.
+
+    Raises:
+        Refused: they differ, or the configuration makes none.
+    """
+    shape = stored.facts.get("sample_shape")
+    if not isinstance(shape, list) or not all(type(size) is int and size > 0 for size in shape):
+        raise Refused(f"the checkpoint's sample_shape must be a list of sizes, got {str(shape)[:80]}")
+    _check_shape(shape := tuple(shape))
+    streams = Streams(config.seed, torch.device("cpu"))
+    makers = {"generator": build_generator, "discriminator": build_discriminator}
+    for name in networks:
+        try:
+            with torch.device("meta"):
+                network = makers[name](config, shape, streams, trusted)
+        except (RuntimeError, OverflowError, TypeError) as error:  # sizes that no tensor can have
+            raise Refused(f"the checkpoint's configuration makes no {name}: {str(error).splitlines()[0]}") from error
+        stored.check_network(name, network)
+    return shape
 
 
-def _network(
-    config: Config, name: str, streams: Streams, trusted: Collection[str] | None, facts: dict[str, Any]
-) -> nn.Module:
+def _network(config: Config, name: str, streams: Streams, trusted: Trust, facts: dict[str, Any]) -> nn.Module:
     node = getattr(config.model, name)
     with streams.modules(f"init/{name}"):
         network = create(node, f"model.{name}", trusted, **facts)
@@ -132,8 +174,8 @@ def _network(
     return network
 
 
-def _optimizer(optim: OptimConf, player: PlayerOptimConf, network: nn.Module) -> Optimizer:
-    optimizer: Optimizer = create(optim.optimizer, "optim", None, params=network.parameters(), lr=player.lr)
+def _optimizer(optim: OptimConf, player: PlayerOptimConf, network: nn.Module, trusted: Trust) -> Optimizer:
+    optimizer: Optimizer = create(optim.optimizer, "optim", trusted, params=network.parameters(), lr=player.lr)
     return optimizer
 
 

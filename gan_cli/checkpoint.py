@@ -6,6 +6,7 @@ The file is data: reading one runs nothing. Tensors are named `network/NAME/...`
 
 import hashlib
 import json
+import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -48,14 +49,14 @@ class Checkpoint:
 
     def check_network(self, name: str, network: nn.Module) -> None:
         """Raise `Refused` unless the stored weights of network `name` fit `network`; it may be on the meta device."""
-        stored = {key: tuple(tensor.shape) for key, tensor in self.part(f"network/{name}").items()}
-        wanted = {key: tuple(tensor.shape) for key, tensor in network.state_dict().items()}
+        stored = {key: (tensor.dtype, tuple(tensor.shape)) for key, tensor in self.part(f"network/{name}").items()}
+        wanted = {key: (tensor.dtype, tuple(tensor.shape)) for key, tensor in network.state_dict().items()}
         differing = sorted(key for key in stored.keys() | wanted.keys() if stored.get(key) != wanted.get(key))
         if differing:
             key = differing[0]
             raise Refused(
                 f"the checkpoint's {name} does not fit: {len(differing)} of its parameters differ, the first is {key} "
-                f"(stored {stored.get(key)}, wanted {wanted.get(key)})"
+                f"(stored {_described(stored.get(key))}, wanted {_described(wanted.get(key))})"
             )
 
     def load_network(self, name: str, network: nn.Module) -> None:
@@ -74,13 +75,36 @@ class Checkpoint:
             Refused: it belongs to other parameters.
         """
         parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-        state: dict[int, dict[str, Tensor]] = {}
-        for path, tensor in self.part(f"optimizer/{name}").items():
+        stored = self.part(f"optimizer/{name}")
+        wanted = _expected_state(optimizer) if self.step else {}
+        found = {path: (tensor.dtype, tuple(tensor.shape)) for path, tensor in stored.items()}
+        if found != wanted:
+            path = min(path for path, _ in found.items() ^ wanted.items())
+            raise Refused(
+                f"the checkpoint's optimizer state of {name} does not fit: {path} is {_described(found.get(path))}, "
+                f"wanted {_described(wanted.get(path))}"
+            )
+        state: dict[int, dict[str, Tensor]] = {index: {} for index in range(len(parameters))}
+        for path, tensor in stored.items():
             index, _, key = path.partition("/")
-            state.setdefault(int(index), {})[key] = tensor
-            if int(index) >= len(parameters) or (tensor.dim() and tensor.shape != parameters[int(index)].shape):
-                raise Refused(f"the checkpoint's optimizer state {path} of {name} does not fit the network")
+            state[int(index)][key] = tensor
         optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+
+
+def _expected_state(optimizer: Optimizer) -> dict[str, tuple[torch.dtype, tuple[int, ...]]]:
+    """What `optimizer_state` holds of an optimizer that has made a step: learned from a copy that makes one."""
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    models = [torch.zeros(parameter.shape, dtype=parameter.dtype) for parameter in parameters]
+    for model in models:
+        model.requires_grad_(True).grad = torch.zeros_like(model)
+    copy = type(optimizer)(models, **optimizer.defaults)
+    copy.step()
+    state = optimizer_state("", copy)
+    return {path.removeprefix("optimizer//"): (tensor.dtype, tuple(tensor.shape)) for path, tensor in state.items()}
+
+
+def _described(kind: tuple[torch.dtype, tuple[int, ...]] | None) -> str:
+    return "absent" if kind is None else f"{str(kind[0]).removeprefix('torch.')} {kind[1]}"
 
 
 def network_state(name: str, network: nn.Module) -> dict[str, Tensor]:
@@ -90,9 +114,10 @@ def network_state(name: str, network: nn.Module) -> dict[str, Tensor]:
 
 def optimizer_state(name: str, optimizer: Optimizer) -> dict[str, Tensor]:
     """An optimizer's state, per parameter in order. Its hyper-parameters are configuration and are not stored."""
+    prefix = f"optimizer/{name}/"
     state = optimizer.state_dict()["state"]
     return {
-        f"optimizer/{name}/{index}/{key}": torch.as_tensor(value)
+        f"{prefix}{index}/{key}": torch.as_tensor(value)
         for index, entries in state.items()
         for key, value in entries.items()
         if value is not None
@@ -105,7 +130,12 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
     Raises:
         RunFailed: the file could not be written.
     """
-    on_cpu = {name: tensor.detach().cpu().contiguous() for name, tensor in sorted(checkpoint.tensors.items())}
+    on_cpu: dict[str, Tensor] = {}
+    addresses: set[int] = set()
+    for name, tensor in sorted(checkpoint.tensors.items()):
+        plain = tensor.detach().cpu().contiguous()
+        on_cpu[name] = plain.clone() if plain.data_ptr() in addresses else plain  # tied weights are stored twice
+        addresses.add(plain.data_ptr())
     header = {
         "format": str(FORMAT),
         "step": str(checkpoint.step),
@@ -139,7 +169,8 @@ def load(path: Path) -> Checkpoint:
     except Exception as error:  # whatever a damaged file makes of the parser
         raise Refused(f"{path} is damaged, or not a safetensors file: {error}") from error
     version = header.get("format", "")
-    if not {"format", "step", "config", "facts", "digest"} <= header.keys() or not version.isdecimal():
+    whole = re.fullmatch(r"\d{1,9}", version) and re.fullmatch(r"\d{1,15}", header.get("step", ""))
+    if not {"config", "facts", "digest"} <= header.keys() or not whole:
         raise Refused(f"{path} is a safetensors file, but not a checkpoint of gan-cli")
     if int(version) > FORMAT:
         raise Refused(f"{path} has checkpoint format {version}, and this version reads {FORMAT}: upgrade gan-cli")

@@ -56,8 +56,10 @@ def scatter(groups: Mapping[str, Tensor]) -> Tensor:
     axes = figure.add_subplot()
     for (name, points), color in zip(groups.items(), _COLORS, strict=False):
         axes.scatter(points[:, 0].tolist(), points[:, 1].tolist(), s=6, color=color, label=name)
-    low, high = next(iter(groups.values()))[:, :2].cpu().aminmax(dim=0)
-    margin = 0.25 * (high - low).clamp(min=1e-3)
+    framing = next(iter(groups.values()))[:, :2].cpu().double()
+    finite = framing[framing.isfinite().all(1)]
+    low, high = (finite if len(finite) else torch.zeros(1, 2)).aminmax(dim=0)
+    margin = (0.25 * (high - low)).maximum(1e-3 * torch.maximum(low.abs(), high.abs()).clamp(min=1))
     axes.set_xlim(float(low[0] - margin[0]), float(high[0] + margin[0]))
     axes.set_ylim(float(low[1] - margin[1]), float(high[1] + margin[1]))
     axes.legend(loc="upper left")

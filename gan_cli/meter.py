@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from gan_cli.errors import Diverged
+from gan_cli.errors import Diverged, Refused
 
 _LOSS = "loss/"
 
@@ -53,7 +53,14 @@ class Meter:
         return {f"sum/{name}": total for name, total in self._sums.items()} | {"count": torch.tensor(self._count)}
 
     def restore(self, state: Mapping[str, Tensor], device: torch.device) -> None:
-        """Take up what `state` returned."""
+        """Take up what `state` returned.
+
+        Raises:
+            Refused: it is not such a state.
+        """
+        count = state.get("count", torch.tensor(-1))
+        if any(tensor.dim() for tensor in state.values()) or count.is_floating_point() or count < 0:
+            raise Refused("the checkpoint's meter is not one: it holds something else than scalars and a count")
         sums = {name.removeprefix("sum/"): total for name, total in state.items() if name.startswith("sum/")}
         self._sums = {name: total.to(device) for name, total in sums.items()}
-        self._count = int(state["count"])
+        self._count = int(count)

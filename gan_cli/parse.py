@@ -15,7 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigKeyError, ConfigTypeError, OmegaConfBaseException, ValidationError
 
 from gan_cli.errors import Refused
-from gan_cli.schema import TARGETS, CommandConf, Config, DataConf, OptimConf
+from gan_cli.schema import TARGETS, CommandConf, Config, DataConf, Kind, OptimConf
 from gan_cli.suggest import did_you_mean
 
 
@@ -41,6 +41,8 @@ def parse(config: DictConfig | Mapping[str, Any]) -> Config:
     typed.loss = _target_options(typed.loss, "loss")
     typed.data.source = _target_options(typed.data.source, "data")
     typed.optim.optimizer = _target_options(typed.optim.optimizer, "optim")
+    if not all(isinstance(kind, Kind) for kind in typed.model.accepts):
+        raise Refused(f"model.accepts must be a list of kinds, got {plain['model']['accepts']}")
     if typed.data.kind not in typed.model.accepts:
         takes = " and ".join(kind.name for kind in typed.model.accepts)
         raise Refused(
@@ -58,7 +60,10 @@ def parse_stored(config: Mapping[str, Any]) -> Config:
     """
     if "${" in json.dumps(config):
         raise Refused("the checkpoint's configuration holds an interpolation (${...}), which ours never do")
-    return parse(config)
+    try:
+        return parse(config)
+    except RecursionError as error:
+        raise Refused("the checkpoint's configuration is nested too deeply") from error
 
 
 def resolved(config: DictConfig | Mapping[str, Any]) -> dict[str, Any]:
@@ -92,6 +97,8 @@ def typed_as(cls: type, plain: dict[str, Any], path: str = "") -> Any:
         raise Refused(f"{prefix}{_not_a_list(cls, plain)} must be a list, not a mapping") from error
     except ValidationError as error:
         raise Refused(f"{prefix}{error.full_key}: {str(error).splitlines()[0]}") from error
+    except OmegaConfBaseException as error:
+        raise Refused(f"{path or 'the configuration'}: {str(error).splitlines()[0]}") from error
     _check_bounds(typed, prefix)
     return typed
 

@@ -79,7 +79,7 @@ class ModelConf:
     accepts: list[Kind] = MISSING
     generator: dict[str, Any] = MISSING
     discriminator: dict[str, Any] = MISSING
-    resolution: int | None = bounded(None, ge=1)
+    resolution: int | None = bounded(None, ge=1, le=4096)
     init: Init = Init.default
     init_std: float = bounded(0.02, gt=0)
 
@@ -96,7 +96,7 @@ class DataConf:
 
 @dataclass
 class LatentConf:
-    dim: int = bounded(ge=1)
+    dim: int = bounded(ge=1, le=2**20)
     distribution: Distribution = MISSING
 
 
@@ -139,7 +139,7 @@ class TrainConf:
 class DeviceConf:
     type: DeviceType = MISSING
     precision: Precision = MISSING
-    threads: int | None = bounded(ge=1)
+    threads: int | None = bounded(ge=1, le=1024)
 
 
 @dataclass
@@ -154,6 +154,21 @@ class Config:
     train: TrainConf = MISSING
     device: DeviceConf = MISSING
     seed: int = bounded(ge=0, lt=2**63)
+
+
+@dataclass
+class Facts:
+    """What a checkpoint says of its run besides the configuration."""
+
+    sample_shape: list[int] = bounded(ge=1)
+    num_samples: int = bounded(ge=1)
+    data_digest: str = MISSING
+    device: str = MISSING
+    threads: int = bounded(ge=1)
+    torch: str = MISSING
+    gan_cli: str = MISSING
+    wall_s: float = bounded(0.0, ge=0)
+    training_s: float = bounded(0.0, ge=0)
 
 
 @dataclass
@@ -193,7 +208,7 @@ class LayersConf:
 
 @dataclass
 class DCGANConf(LayersConf):
-    hidden: int = bounded(ge=1)
+    hidden: int = bounded(ge=1, le=2**16)
 
 
 @dataclass
@@ -219,7 +234,7 @@ class MNISTConf:
 @dataclass
 class PicturesConf:
     channels: int = bounded(ge=1)
-    resolution: int = bounded(ge=1)
+    resolution: int = bounded(ge=1, le=4096)
     fit: Fit = MISSING
     background: list[int] = bounded(ge=0, le=255, length=3)
 
@@ -236,7 +251,7 @@ class PokemonConf(PicturesConf):
 
 @dataclass
 class GaussianConf:
-    num_samples: int = bounded(ge=1)
+    num_samples: int = bounded(ge=1, le=10**7)
     transform: list[list[float]] = MISSING
     shift: list[float] = MISSING
     data_seed: int = bounded(ge=0)

@@ -9,20 +9,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import hydra
+import yaml
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
-from yaml import YAMLError
 
 from gan_cli.commands import entry
 from gan_cli.conf_dir import CONF_DIR
 from gan_cli.errors import Refused, Stopped
 from gan_cli.files import replacing
-from gan_cli.parse import parse, split, to_plain
+from gan_cli.parse import parse, parse_stored, split, to_plain, typed_as
 from gan_cli.resume import check_changes, laid_over
 from gan_cli.run_directory import RunDirectory, of_checkpoint, state_of
-from gan_cli.schema import CommandConf
+from gan_cli.schema import CommandConf, Facts
 
 if TYPE_CHECKING:
     from gan_cli.run import Run
@@ -51,6 +51,9 @@ def into_run_directory(arguments: Sequence[str]) -> list[str]:
     if entry.is_sweep(arguments):
         raise Refused("resume goes on with one run and cannot be swept: leave out -m")
     directory = of_checkpoint(Path(typed["resume"].strip("'\"")).expanduser())
+    for name in ("train.log", ".lock"):
+        if (directory / name).is_symlink():
+            raise Refused(f"{directory / name} is a link: it would be written through to another place; remove it")
     resume = next(argument for argument in arguments if argument.startswith("resume="))
     return [
         *(override for override in original_overrides(directory) if _key(override) not in map(_key, arguments)),
@@ -64,19 +67,33 @@ def into_run_directory(arguments: Sequence[str]) -> list[str]:
 def original_overrides(directory: Path) -> list[str]:
     """What was typed when the run was started, as Hydra stored it, less what only concerned that start.
 
-    The file may be a stranger's. It only says which keys exist, the values are the checkpoint's; and nothing in it may
-    reach Hydra's own configuration or this machine's environment.
+    The file may be a stranger's. It only says which keys exist, the values are the checkpoint's; an entry that is more
+    than a key of a run with a value (an option of the command, a path of a group, a package, a key of Hydra's) is left
+    out, and the file is read as text.
     """
+    path = directory / ".hydra" / "overrides.yaml"
     try:
-        stored = OmegaConf.to_container(OmegaConf.load(directory / ".hydra" / "overrides.yaml"))
-    except (OSError, YAMLError):
+        stored = yaml.safe_load(path.read_bytes()) if path.stat().st_size <= _MAX_OVERRIDES else None
+    except (OSError, ValueError, RecursionError, yaml.YAMLError):
         return []
-    own = {f.name for f in fields(CommandConf)} | {"hydra"}
-    return [
-        override
-        for override in (stored if isinstance(stored, list) else [])
-        if isinstance(override, str) and re.split(r"[./@]", _key(override))[0] not in own and "${" not in override
-    ]
+    return (
+        [entry for entry in stored if isinstance(entry, str) and _is_plain(entry)] if isinstance(stored, list) else []
+    )
+
+
+_MAX_OVERRIDES = 100_000  # bytes
+
+
+def _is_plain(override: str) -> bool:
+    parts = re.fullmatch(r"[+~]{0,2}(\w+(?:\.\w+)*)(?:=(.*))?", override, re.ASCII)
+    if parts is None or "${" in override or ("=" not in override and not override.startswith("~")):
+        return False
+    key, value = parts[1], parts[2] or ""
+    names_a_group = "." not in key
+    return key.split(".")[0] not in _NOT_OF_A_RUN and not (names_a_group and re.search(r"[^\w.+-]", value))
+
+
+_NOT_OF_A_RUN = {f.name for f in fields(CommandConf)} | {"hydra"}
 
 
 def _key(override: str) -> str:
@@ -129,19 +146,20 @@ def _resumed(plain: dict[str, Any], command: CommandConf, directory: RunDirector
     task = list(HydraConfig.get().overrides.task)
     start = next(i for i, override in enumerate(task) if override.startswith("resume="))
     typed = [_key(override).split("@")[0] for override in task[start + 1 :]]
-    config = parse(laid_over(stored.config, plain, before, typed))
+    parse_stored(stored.config)
+    config = parse_stored(laid_over(stored.config, plain, before, typed))
     check_changes(stored.config, to_plain(config), command.allow_changes)
-    run = build(config, directory)
-    if run.facts["data_digest"] != stored.facts["data_digest"] and "data" not in command.allow_changes:
+    facts = typed_as(Facts, stored.facts, "the checkpoint's facts")
+    run = build(config, directory, stored, command.trust)
+    if run.facts["data_digest"] != facts.data_digest and "data" not in command.allow_changes:
         raise Refused("the data are not those that the run was started with; allow_changes=[data] goes on all the same")
-    run.restore(stored)
     for what in ("torch", "device", "threads"):
-        if run.facts[what] != stored.facts[what]:
-            log.warning("not bit-exact from here on: %s was %s, is %s", what, stored.facts[what], run.facts[what])
+        if run.facts[what] != getattr(facts, what):
+            log.warning("not bit-exact from here on: %s was %s, is %s", what, getattr(facts, what), run.facts[what])
     if run.step >= run.total_steps:
         log.info("%s has finished at step %d; train.steps=N extends it", directory.path, run.step)
         return None
-    run.facts |= {key: stored.facts[key] for key in ("wall_s", "training_s")}
+    run.facts |= {"wall_s": facts.wall_s, "training_s": facts.training_s}
     history.rewind(directory, run.step, run.train)
     log.info("resuming at step %d", run.step)
     return run

@@ -1,0 +1,129 @@
+"""The documentation says what is true: its commands compose, its examples run, its tables are complete."""
+
+import re
+import shlex
+import sys
+import tomllib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from conftest import TINY, Result
+
+from gan_cli import __version__
+from gan_cli.commands.sample import sample
+from gan_cli.conf_dir import CONF_DIR
+from gan_cli.parse import resolved, typed_as
+from gan_cli.schema import Config, SampleConf
+
+ROOT = Path(__file__).resolve().parents[1]
+README, GUIDE, CHANGES = ((ROOT / name).read_text() for name in ("README.md", "docs/guide.md", "CHANGELOG.md"))
+HELP = Path(CONF_DIR, "hydra/help/train.yaml").read_text()
+
+
+def commands(text: str, program: str) -> list[list[str]]:
+    """The arguments of every line that is a command, with its comment cut off."""
+    lines = re.findall(rf"^ *(?:\$ )?{program} (.*)$", text, re.MULTILINE)
+    return [shlex.split(re.split(r"\s{2,}|#", line)[0]) for line in lines]
+
+
+TRAINING = [
+    arguments
+    for text in (README, GUIDE, HELP)
+    for arguments in commands(text, "gan-train")
+    if not re.search(r"resume=|--|slow_lsgan|custom|linear|optim.lrr", " ".join(arguments))
+]
+
+
+def test_there_are_commands_to_check() -> None:
+    assert len(TRAINING) >= 9
+
+
+@pytest.mark.parametrize("arguments", TRAINING, ids=" ".join)
+def test_every_training_command_composes(arguments: list[str], compose: Callable[..., Config]) -> None:
+    if "-m" in arguments:  # the first cell
+        arguments = [argument.split(",")[0] for argument in arguments if argument != "-m"]
+    compose(*arguments)
+
+
+@pytest.mark.parametrize("arguments", commands(README, "gan-sample"), ids=" ".join)
+def test_every_sampling_command_is_typed(arguments: list[str]) -> None:
+    base = {"num_images": 1, "indices": None, "seed": 0, "out": "o", "trust": []}
+    typed = dict(argument.split("=") for argument in arguments)
+    if "trust" in typed:
+        typed["trust"] = [typed["trust"].strip("[]")]
+    device = {"device": {"type": "cpu", "precision": "fp32", "threads": None}}
+    typed_as(SampleConf, resolved(base | device | typed))
+
+
+@pytest.mark.parametrize("group", ["model", "loss", "data", "optim", "device", "experiment"])
+def test_readme_names_every_option_of_every_group(group: str) -> None:
+    row = next(line for line in README.splitlines() if line.startswith(f"| `{group}=`"))
+    for option in Path(CONF_DIR, group).glob("*.yaml"):
+        assert f"`{option.stem}`" in row
+
+
+def test_every_command_is_documented_in_the_readme_and_has_help() -> None:
+    scripts = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
+    for script in scripts:
+        assert script in README
+        assert Path(CONF_DIR, "hydra/help", f"{script.removeprefix('gan-')}.yaml").exists()
+
+
+def test_makefile_has_every_target_that_is_spoken_of() -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert {"help", "install", "train", "check", "test", "test-all", "bench"} <= targets
+    for text in (README, (ROOT / "CONTRIBUTING.md").read_text()):
+        assert set(re.findall(r"`?make ([a-z-]+)", text)) <= targets
+
+
+def test_links_within_the_repository_lead_somewhere() -> None:
+    for name in ("README.md", "docs/guide.md", "CONTRIBUTING.md"):
+        for link in re.findall(r"\]\((?!http)([^)#]+)", (ROOT / name).read_text()):
+            assert (ROOT / name).parent.joinpath(link).exists(), link
+
+
+def test_changelog_speaks_of_this_version() -> None:
+    assert f"## {__version__}" in CHANGES
+
+
+def python_block(text: str, name: str) -> str:
+    return re.search(rf"```python\n(# {name}\n.*?)```", text, re.DOTALL)[1]  # type: ignore[index]
+
+
+@pytest.fixture
+def beside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A directory whose Python files can be named, and are forgotten afterwards."""
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    yield tmp_path
+    for name in ("my_models", "my_losses"):
+        sys.modules.pop(name, None)
+
+
+def test_networks_of_the_readme_train_and_sample(cli: Callable[..., Result], beside: Path) -> None:
+    (beside / "my_models.py").write_text(python_block(README, "my_models.py"))
+    typed = next(arguments for arguments in commands(README, "gan-train") if "model=custom" in arguments)
+    assert cli(*typed, "train.steps=2", "data.limit=128", "hydra.run.dir=run").code == 0
+    drawn = next(arguments for arguments in commands(README, "gan-sample") if "trust=[my_models]" in arguments)
+    result = cli(*("checkpoint=run" if "checkpoint" in argument else argument for argument in drawn), command=sample)
+    assert result.code == 0, result.err
+    assert Path("drawn/grid.png").exists()
+
+
+def test_loss_of_the_guide_trains(cli: Callable[..., Result], beside: Path) -> None:
+    (beside / "my_losses.py").write_text(python_block(GUIDE, "my_losses.py"))
+    (beside / "mine/loss").mkdir(parents=True)
+    (beside / "mine/loss/linear.yaml").write_text("_target_: my_losses.Linear\n")
+    result = cli("--config-dir", "mine", "loss=linear", *TINY)
+    assert result.code == 0, result.err
+
+
+def test_preset_of_the_guide_composes(cli: Callable[..., Result], beside: Path) -> None:
+    preset = re.search(r"mine/experiment/slow_lsgan\.yaml:\n((?: {8}.*\n)+)", GUIDE)
+    assert preset is not None
+    (beside / "mine/experiment").mkdir(parents=True)
+    (beside / "mine/experiment/slow_lsgan.yaml").write_text(re.sub(r"^ {8}", "", preset[1], flags=re.MULTILINE))
+    result = cli("--config-dir", "mine", "experiment=slow_lsgan", "--cfg", "job")
+    assert result.code == 0
+    assert "LSGAN" in result.out
+    assert "lr: 0.0002" in result.out
