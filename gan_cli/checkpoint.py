@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from gan_cli.errors import Refused, RunFailed
-from gan_cli.files import replacing
+from gan_cli.files import link, replacing
 
 FORMAT = 1
 SUFFIX = ".safetensors"
@@ -124,8 +124,8 @@ def optimizer_state(name: str, optimizer: Optimizer) -> dict[str, Tensor]:
     }
 
 
-def save(path: Path, checkpoint: Checkpoint) -> None:
-    """Write a checkpoint; `path` holds the old file until the new one is complete.
+def save(path: Path, checkpoint: Checkpoint, second_name: Path | None = None) -> None:
+    """Write a checkpoint; each name holds its old file until the new one is complete.
 
     Raises:
         RunFailed: the file could not be written.
@@ -147,10 +147,13 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
     try:
         with replacing(path) as file:
             file.write(content)
+        if second_name is not None:
+            link(path, second_name)
     except OSError as error:
+        free = shutil.disk_usage(next(parent for parent in path.absolute().parents if parent.exists())).free
         raise RunFailed(
-            f"cannot write {path}: {error.strerror or error} ({len(content) / 1e6:.1f} MB needed, "
-            f"{_free_megabytes(path):.1f} MB free); the checkpoint before it is intact"
+            f"cannot write {path}: {error.strerror or error} ({len(content) / 1e6:.1f} MB needed, {free / 1e6:.1f} MB "
+            "free); the checkpoint before it is intact"
         ) from error
 
 
@@ -203,10 +206,6 @@ def _mapping(text: str) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise ValueError("not a mapping")
     return content
-
-
-def _free_megabytes(path: Path) -> float:
-    return shutil.disk_usage(next(parent for parent in path.absolute().parents if parent.exists())).free / 1e6
 
 
 def _digest(header: Mapping[str, str], tensors: Mapping[str, Tensor]) -> str:

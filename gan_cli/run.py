@@ -10,7 +10,6 @@ from torch.optim import Optimizer
 
 from gan_cli import checkpoint
 from gan_cli.checkpoint import Checkpoint
-from gan_cli.files import link
 from gan_cli.games.game import Game
 from gan_cli.meter import Meter
 from gan_cli.preview import Preview
@@ -91,8 +90,7 @@ class Run:
         self.meter.check()
         state, keep = self.state(), self.train.keep
         if keep and self.step:
-            checkpoint.save(self.directory.checkpoint(self.step), state)
-            link(self.directory.checkpoint(self.step), self.directory.last)
+            checkpoint.save(self.directory.checkpoint(self.step), state, second_name=self.directory.last)
         else:
             checkpoint.save(self.directory.last, state)
         numbered = sorted(self.directory.checkpoints.glob("step_*.safetensors"))

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
+from typing import IO
 
 from gan_cli.errors import Diverged, Refused
 from gan_cli.files import write_json
@@ -59,6 +60,7 @@ class RunDirectory:
         self.metrics = path / "metrics.jsonl"
         self.summary = path / "summary.json"
         self.status = path / "status.json"
+        self._lock = path / ".lock"
 
     def sample(self, step: int) -> Path:
         """The grid of a step."""
@@ -84,21 +86,40 @@ class RunDirectory:
         Raises:
             Refused: another process uses it, or it holds a run already and this is not to be resumed.
         """
-        with open(self.path / ".lock", "a+") as lock:
+        with self._locked():
+            if self.status.exists() and not resuming:
+                raise Refused(f"{self.path} holds a run already: resume={self.path} goes on with it")
+            try:
+                yield
+            finally:
+                self._lock.unlink(missing_ok=True)
+
+    def check_unused(self) -> None:
+        """Raise `Refused` if a process is using the directory."""
+        if self._lock.exists():
+            with self._locked():
+                pass
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        with self._open_lock() as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
                 lock.seek(0)
                 raise Refused(f"{self.path} is in use by process {lock.read().strip()}") from error
-            if self.status.exists() and not resuming:
-                raise Refused(f"{self.path} holds a run already: resume={self.path} goes on with it")
+            if not self._lock.exists() or not os.path.samestat(os.fstat(lock.fileno()), self._lock.stat()):
+                raise Refused(f"{self.path} was in use until this moment: try again")  # locked a file that was removed
             lock.truncate(0)
             lock.write(f"{os.getpid()}\n")
             lock.flush()
-            try:
-                yield
-            finally:
-                (self.path / ".lock").unlink(missing_ok=True)
+            yield
+
+    def _open_lock(self) -> IO[str]:
+        try:
+            return open(self._lock, "a+")
+        except OSError as error:
+            raise Refused(f"cannot write {self._lock}: {error.strerror}; set hydra.run.dir=PATH") from error
 
     @contextlib.contextmanager
     def discarded_if_refused(self) -> Iterator[None]:

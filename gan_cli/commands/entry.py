@@ -87,7 +87,7 @@ def quote_free(arguments: Sequence[str]) -> list[str]:
 class SingleRunFailed(BaseException):
     """A foreseen failure of the only job: not an Exception, because Hydra would report that in words of its own."""
 
-    def __init__(self, error: GanCliError) -> None:
+    def __init__(self, error: Exception) -> None:
         super().__init__(str(error))
         self.error = error
 
@@ -97,7 +97,9 @@ def job() -> Iterator[None]:
     """Around a command's work: a foreseen failure ends a single run quietly, while a sweep goes on to its next job."""
     try:
         yield
-    except GanCliError as error:
+    except (GanCliError, OSError) as error:
+        if isinstance(error, OSError) and error.errno not in _NOT_OURS:
+            raise
         if HydraConfig.get().mode == RunMode.MULTIRUN:
             raise
         raise SingleRunFailed(error) from error
