@@ -102,3 +102,15 @@ def test_a_run_in_use_is_refused(server: ForkServer) -> None:
         other.close()
     assert server.wait() == 143
     assert f"run is in use by process {process}" in server.output()
+
+
+def test_interrupt_stops_a_sweep_after_saving_the_running_job(server: ForkServer) -> None:
+    process = server.start(*TINY, "train.steps=10000000", "-m", "seed=0,1", "hydra.sweep.dir=sweep")
+    while not Path("sweep/0/checkpoints/last.safetensors").exists():
+        time.sleep(0.001)
+    os.kill(process, signal.SIGINT)
+    assert server.wait() == 130
+    status = json.loads(Path("sweep/0/status.json").read_text())
+    assert status["state"] == "interrupted"
+    assert checkpoint.load(Path("sweep/0/checkpoints/last.safetensors")).step == status["step"]
+    assert not Path("sweep/1").exists()
