@@ -12,7 +12,7 @@ class Stopwatch:
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
-        self._since = time.perf_counter()
+        self._since: float | None = time.perf_counter()  # None while paused
         self._before = 0.0
 
     @property
@@ -20,12 +20,12 @@ class Stopwatch:
         """Seconds counted so far; the device's unfinished work is included, and waited for."""
         if self._device.type == "cuda":
             torch.cuda.synchronize(self._device)
-        return self._before + time.perf_counter() - self._since
+        return self._before + (0.0 if self._since is None else time.perf_counter() - self._since)
 
     @contextmanager
     def paused(self) -> Iterator[None]:
         """Leave the block's time out of the count."""
-        self._before = self.seconds
+        self._before, self._since = self.seconds, None
         try:
             yield
         finally:
