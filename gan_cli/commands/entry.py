@@ -1,4 +1,4 @@
-"""How every command starts and ends: paths quoted for Hydra, mistakes told in a few lines, exit codes kept."""
+"""How every command starts and ends: free text quoted for Hydra, mistakes told in a few lines, exit codes kept."""
 
 import errno
 import functools
@@ -11,14 +11,12 @@ from contextlib import contextmanager
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import MissingConfigException
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf import OmegaConf
 
 from gan_cli import run_directory
+from gan_cli.commands.hydra_messages import causes, configuration_message
 from gan_cli.errors import GanCliError, Stopped
-from gan_cli.suggest import nearest
 
 FREE_KEYS = ("checkpoint", "out", "indices", "data.root", "resume", "init_from", "hydra.run.dir", "hydra.sweep.dir")
 """Keys whose value is a path or other text: typed as it is, with `=`, commas and spaces in it."""
@@ -116,7 +114,7 @@ def _report(error: Exception, program: str, with_traceback: bool) -> int:
 
 def _explain(error: Exception, program: str) -> tuple[int, str | None]:
     """The exit code, and the message if the failure was foreseen."""
-    for cause in _causes(error):
+    for cause in causes(error):
         if isinstance(cause, GanCliError):
             return cause.exit_code, str(cause)
     functions = {frame.f_code.co_name for frame, _ in traceback.walk_tb(error.__traceback__)}
@@ -125,44 +123,5 @@ def _explain(error: Exception, program: str) -> tuple[int, str | None]:
         where = f"cannot write {error.filename or 'a file'}: {error.strerror}"
         return (FAILED, where) if started else (REFUSED, f"{where}; set hydra.run.dir=PATH")
     if "run_job" not in functions:  # while the configuration was composed: it is about what was typed
-        return REFUSED, f"{_configuration_message(error)}\n({program} --help lists groups and keys)"
+        return REFUSED, f"{configuration_message(error)}\n({program} --help lists groups and keys)"
     return FAILED, None
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__
-
-
-def _configuration_message(error: Exception) -> str:
-    """Hydra's message without its internals, and the nearest names that exist."""
-    causes = [cause for cause in _causes(error) if isinstance(cause, OmegaConfBaseException)]
-    noise = re.compile(r"provider=|Config search path|_type=|full_key:|^See https")
-    lines = [line.strip() for line in str(error).splitlines() if line.strip() and not noise.search(line)]
-    if causes and causes[0] is not error:
-        lines.append(str(causes[0]).splitlines()[0])
-    near = _near(error, causes[0] if causes else None)
-    if near:
-        lines.append(f"Did you mean: {', '.join(near)}?")
-    return "\n".join(dict.fromkeys(lines))
-
-
-def _near(error: Exception, cause: OmegaConfBaseException | None) -> list[str]:
-    if isinstance(error, MissingConfigException) and error.options:
-        return nearest((error.missing_cfg_file or "").rsplit("/", 1)[-1], error.options)
-    if cause is None or cause.key is None or not isinstance(cause.parent_node, DictConfig):
-        return []
-    wanted, parent = str(cause.key), cause.parent_node
-    before = str(cause.full_key or wanted).removesuffix(wanted)
-    near = [before + name for name in nearest(wanted, [str(key) for key in parent])]
-    return near or [key for key in _leaves(parent._get_root()) if key.rsplit(".", 1)[-1] == wanted][:3]
-
-
-def _leaves(node: Any, prefix: str = "") -> Iterator[str]:
-    for key in node:
-        if prefix or key != "hydra":
-            yield f"{prefix}{key}"
-            child = node._get_node(key)
-            if isinstance(child, DictConfig) and not (child._is_none() or child._is_missing()):
-                yield from _leaves(child, f"{prefix}{key}.")
