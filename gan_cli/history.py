@@ -53,7 +53,8 @@ def rewind(directory: RunDirectory, step: int, train: TrainConf) -> None:
 
 def _remove_numbered(folder: Path, end: int) -> None:
     for path in folder.glob("step_*"):
-        if int(path.stem.removeprefix("step_")) >= end:
+        number = path.stem.removeprefix("step_")
+        if number.isdecimal() and int(number) >= end:
             path.unlink()
 
 
@@ -64,10 +65,11 @@ def _keep_lines(path: Path, end: int) -> None:
     kept = []
     for line in path.read_bytes().splitlines(keepends=True):
         try:
-            if not line.endswith(b"\n") or json.loads(line)["step"] >= end:
-                continue
-        except (ValueError, KeyError, TypeError):
-            continue
-        kept.append(line)
+            content = json.loads(line)
+        except (ValueError, RecursionError):
+            continue  # cut off, or not ours
+        step = content.get("step") if isinstance(content, dict) else None
+        if line.endswith(b"\n") and isinstance(step, int) and step < end:
+            kept.append(line)
     with replacing(path) as file:
         file.write(b"".join(kept))

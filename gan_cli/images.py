@@ -75,22 +75,33 @@ def save_png(path: Path, image: Tensor) -> None:
         file.write(png(image))
 
 
-def read_png(path: Path) -> Tensor:
-    """A picture that `save_png` wrote: uint8 (C, H, W)."""
-    with Image.open(path, formats=["PNG"]) as picture:
-        image: Tensor = pil_to_tensor(picture)
+def read_png(path: Path) -> Tensor | None:
+    """A uint8 (C, H, W) image of ours; None where there is none."""
+    picture = _opened(path)
+    image: Tensor | None = None if picture is None else pil_to_tensor(picture)
     return image
 
 
+def _opened(path: Path) -> Image.Image | None:
+    try:
+        with Image.open(path, formats=["PNG"]) as picture:
+            picture.load()
+            return picture
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return None
+
+
 def save_animation(path: Path, frames: Sequence[Path]) -> None:
-    """The pictures in order as a looping WebP; of more than 200, every n-th and the last."""
-    if not frames:
+    """The pictures in order as a looping WebP; of more than 200, every n-th and the last.
+
+    What is no picture, or of another size than the last, is left out.
+    """
+    stride = -(-len(frames) // _MAX_FRAMES) or 1
+    pictures = [picture for frame in (*frames[:-1:stride], *frames[-1:]) if (picture := _opened(frame))]
+    pictures = [picture for picture in pictures if picture.size == pictures[-1].size]
+    if not pictures:
         return
-    stride = -(-len(frames) // _MAX_FRAMES)
-    chosen = [*frames[:-1:stride], frames[-1]]
-    first, *rest = (Image.open(frame) for frame in chosen)
+    first, *rest = pictures
     duration = [_FRAME_MS] * len(rest) + [_LAST_FRAME_MS]
     with replacing(path) as file:
         first.save(file, "WEBP", save_all=True, append_images=rest, duration=duration, loop=0, quality=80)
-    for picture in (first, *rest):
-        picture.close()

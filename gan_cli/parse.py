@@ -70,10 +70,10 @@ def resolved(config: DictConfig | Mapping[str, Any]) -> dict[str, Any]:
     """The configuration as plain containers, with every interpolation replaced by its value."""
     if not isinstance(config, DictConfig):
         config = OmegaConf.create(dict(config))
-    missing = sorted(OmegaConf.missing_keys(config))
-    if missing:
-        raise Refused(f"{missing[0]} must be given: {missing[0]}=...")
     try:
+        missing = sorted(OmegaConf.missing_keys(config))
+        if missing:
+            raise Refused(f"{missing[0]} must be given: {missing[0]}=...")
         plain = OmegaConf.to_container(config, resolve=True)
     except OmegaConfBaseException as error:
         raise Refused(str(error).splitlines()[0]) from error
@@ -96,6 +96,8 @@ def typed_as(cls: type, plain: dict[str, Any], path: str = "") -> Any:
     except ConfigTypeError as error:
         raise Refused(f"{prefix}{_not_a_list(cls, plain)} must be a list, not a mapping") from error
     except ValidationError as error:
+        if "is not a ListConfig" in str(error):
+            raise Refused(f"{prefix}{error.full_key} must be a list: {prefix}{error.full_key}=[...]") from error
         raise Refused(f"{prefix}{error.full_key}: {str(error).splitlines()[0]}") from error
     except OmegaConfBaseException as error:
         raise Refused(f"{path or 'the configuration'}: {str(error).splitlines()[0]}") from error

@@ -5,6 +5,7 @@ from copy import deepcopy
 from typing import Any
 
 from gan_cli.errors import Refused
+from gan_cli.suggest import did_you_mean
 
 HARMLESS = (
     "train.epochs",
@@ -55,10 +56,13 @@ def check_changes(stored: Mapping[str, Any], now: Mapping[str, Any], allowed: It
         allowed: keys, or groups of keys, that may change all the same.
 
     Raises:
-        Refused: lists every difference that is neither harmless nor allowed.
+        Refused: lists every difference that is neither harmless nor allowed; or there is no key that is to be allowed.
     """
-    permitted = (*HARMLESS, *allowed)
     before, after = flattened(stored), flattened(now)
+    for name in allowed:
+        if not any(key == name or key.startswith(f"{name}.") for key in before.keys() | after.keys()):
+            raise Refused(f"allow_changes: there is no key {name}{did_you_mean(name, sorted(after))}")
+    permitted = (*HARMLESS, *allowed)
     changed = [
         key
         for key in sorted(before.keys() | after.keys())

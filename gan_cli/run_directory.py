@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import json
 import os
 from collections.abc import Iterator
 from datetime import datetime
@@ -77,7 +78,13 @@ class RunDirectory:
 
     def write_status(self, state: str, step: int, reason: str | None = None) -> None:
         """Record how the run stands: running, finished, interrupted, diverged or failed."""
-        write_json(self.status, {"state": state, "step": step, "reason": reason})
+        content = {"state": state, "step": step, "reason": reason}
+        try:
+            write_json(self.status, content)
+        except OSError:  # a full disk still has the room that the old status takes
+            with open(self.status, "r+", encoding="utf-8") as file:
+                file.write(json.dumps(content) + "\n")
+                file.truncate()
 
     @contextlib.contextmanager
     def claimed(self, resuming: bool) -> Iterator[None]:
@@ -123,10 +130,10 @@ class RunDirectory:
 
     @contextlib.contextmanager
     def discarded_if_refused(self) -> Iterator[None]:
-        """Leave nothing of a run that is refused before it starts."""
+        """Leave nothing of a run that is refused or interrupted before it starts."""
         try:
             yield
-        except Refused:
+        except (Refused, KeyboardInterrupt):
             self.discard()
             raise
 

@@ -10,8 +10,8 @@ def nearest(word: str, known: Sequence[str], count: int = 3) -> list[str]:
 
 
 def did_you_mean(word: str, known: Sequence[str]) -> str:
-    """A clause for the end of an error message: the nearest names, or all of them where none is near."""
+    """A clause for the end of an error message: the nearest names, or all of a few where none is near."""
     near = nearest(word, known)
     if near:
         return f"; did you mean {' or '.join(near)}?"
-    return f"; known: {', '.join(known)}" if known else ""
+    return f"; known: {', '.join(known)}" if 0 < len(known) <= 12 else ""

@@ -54,6 +54,8 @@ def locate(target: str, path: str, trusted: Collection[str] | None) -> Any:
         raise Refused(f"{path}._target_: cannot import {target} ({error})") from error
     if allowed is not None:
         origin = f"{getattr(found, '__module__', '')}.{getattr(found, '__qualname__', '')}"
+        if _within(origin, ("torch.optim",)) and not inspect.isclass(found):
+            raise Refused(f"{path}._target_: {target} is not an optimizer")
         if not _within(origin, allowed):
             raise Refused(f"{path}._target_: {target} is really {origin}, which is not trusted")
     if not callable(found):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 from collections.abc import Mapping
 from typing import Any, Self
 
@@ -43,8 +44,11 @@ class Tracker:
 
     def flush(self) -> None:
         """Make what was written outlive this process, and the log a power cut."""
-        self._lines.flush()
-        os.fsync(self._lines.fileno())
+        try:
+            self._lines.flush()
+            os.fsync(self._lines.fileno())
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, self._lines.name) from error
         self._board.flush()
 
     def _repeat(self, directory: RunDirectory, step: int) -> None:
@@ -52,9 +56,11 @@ class Tracker:
         latest = json.loads(lines[-1]) if lines else {}
         if latest.pop("step", None) == step:
             for name, value in latest.items():
-                self._board.add_scalar(name, value, step)
-        if directory.sample(step).exists():
-            self.picture(step, "samples", images.read_png(directory.sample(step)))
+                if isinstance(value, int | float) and abs(value) < sys.float_info.max:
+                    self._board.add_scalar(name, value, step)
+        sample = images.read_png(directory.sample(step))
+        if sample is not None:
+            self.picture(step, "samples", sample)
 
     def __enter__(self) -> Self:
         return self

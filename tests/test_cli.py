@@ -388,3 +388,75 @@ def test_logging_does_not_outlive_the_run(cli: Cli) -> None:
     logging.getLogger("gan_cli.train").info("later")
     assert cli(*TINY, "train.steps=2", "hydra.run.dir=other").code == 0
     assert "other" not in Path("run/train.log").read_text()[size:]
+
+
+def test_samples_of_two_calls_do_not_mix_in_one_directory(run: Path, cli: Cli) -> None:
+    assert cli("checkpoint=run", "indices=5,3,3,0-2", "out=o", command=sample).code == 0
+    assert len(list(Path("o/images").iterdir())) == 5
+    Path("o/images/mine.png").touch()
+    assert cli("checkpoint=run", "num_images=2", "out=o", command=sample).code == 0
+    assert sorted(path.name for path in Path("o/images").iterdir()) == ["00000000.png", "00000001.png", "mine.png"]
+
+
+@pytest.mark.parametrize("out", ["run/config.yaml", "run/config.yaml/x", "/proc/x"])
+def test_a_place_that_cannot_be_written_is_refused(out: str, run: Path, cli: Cli) -> None:
+    before = (run / "config.yaml").read_bytes()
+    result = cli("checkpoint=run", f"out={out}", command=sample)
+    assert result.code == 2
+    assert f"cannot write to out={out}" in result.err
+    assert (run / "config.yaml").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["hydra.run.dir="], "hydra.run.dir is empty"),
+        (["hydra.run.dir=${x}"], "x"),
+        (["data=folder", "data.root=${HOME}"], "HOME"),
+        (["trust=os"], "trust must be a list: trust=[...]"),
+        (["model.generator.widths=16"], "model.generator.widths must be a list"),
+        (["allow_changes=[seed]"], "allow_changes is for resume=RUN"),
+    ],
+)
+def test_slips_of_the_shell_are_told(arguments: list[str], words: str, cli: Cli, tmp_path: Path) -> None:
+    result = cli(*arguments)
+    assert result.code == 2
+    assert words in result.err
+    assert "Traceback" not in result.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_sampling_refuses_sweeps_and_endless_ranges(run: Path, cli: Cli) -> None:
+    assert "leave out -m" in cli("-m", "checkpoint=run", "seed=1,2", command=sample).err
+    assert "can be drawn at once" in cli("checkpoint=run", "indices=0-9999999999", command=sample).err
+
+
+@pytest.mark.parametrize("other", ["hydra.run.dir=elsewhere", "init_from=run", "dry_run=true"])
+def test_resuming_goes_with_no_other_beginning(other: str, run: Path, cli: Cli) -> None:
+    result = cli("resume=run", other)
+    assert result.code == 2
+    assert other.split("=")[0] in result.err
+
+
+def test_home_directory_may_be_written_as_a_tilde(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    assert cli(*TINY, "hydra.run.dir=~/run").code == 0
+    assert (tmp_path / "home/run/status.json").exists()
+    assert not (tmp_path / "~").exists()
+
+
+def test_version_is_our_own(cli: Cli) -> None:
+    from gan_cli import __version__
+
+    assert cli("--version").out == f"gan-cli {__version__}\n"
+
+
+def test_a_reader_that_goes_away_does_not_end_a_run(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", "from gan_cli.commands.train import train; train()", *TINY, "hydra.run.dir=run"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=tmp_path) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.stderr is not None
+        said = process.stderr.read()
+    assert (process.returncode, said) == (0, b"")
+    assert json.loads((tmp_path / "run/status.json").read_text())["state"] == "finished"

@@ -15,7 +15,7 @@ from gan_cli import schema
 from gan_cli.conf_dir import CONF_DIR
 from gan_cli.errors import Refused
 from gan_cli.parse import parse, parse_stored, split, to_plain, typed_as
-from gan_cli.schema import CommandConf, Config, SampleConf
+from gan_cli.schema import CommandConf, Config, Facts, SampleConf
 
 Plain = dict[str, Any]
 Groups = tuple[str, ...]
@@ -203,6 +203,12 @@ OUT_OF_RANGE: list[tuple[Groups, str, Any, str]] = [
     ((), "train.checkpoint_every", -1, "must be at least 0"),
     ((), "train.keep", -1, "must be at least 0"),
     ((), "device.threads", 0, "must be at least 1"),
+    ((), "device.threads", 1025, "must be at most 1024"),
+    ((), "latent.dim", 2**20 + 1, "must be at most 1048576"),
+    ((), "model.resolution", 4097, "must be at most 4096"),
+    ((), "model.generator.widths", [2**16 + 1], "must be at most 65536"),
+    (("model=dcgan",), "model.generator.hidden", 2**16 + 1, "must be at most 65536"),
+    (("data=gaussian2d",), "data.num_samples", 10**7 + 1, "must be at most 10000000"),
 ]
 
 
@@ -217,7 +223,7 @@ def test_the_list_above_covers_every_bound_of_a_training_configuration() -> None
     declared = {
         (f.name, bound)
         for cls in vars(schema).values()
-        if is_dataclass(cls) and cls not in (SampleConf, CommandConf)
+        if is_dataclass(cls) and cls not in (SampleConf, CommandConf, Facts)
         for f in fields(cls)
         for bound in f.metadata
     }

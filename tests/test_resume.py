@@ -256,4 +256,6 @@ def test_changes_are_listed_unless_harmless_or_allowed() -> None:
     check_changes(before, {"train": {"steps": 2, "reuse": "none"}, "seed": 0}, [])
     check_changes(before, {"train": {"steps": 1, "reuse": "fakes"}, "seed": 0}, ["train"])
     with pytest.raises(Refused, match=r"(?s)seed: 0 -> 1.*train.reuse: 'none' -> 'fakes'"):
-        check_changes(before, {"train": {"steps": 1, "reuse": "fakes"}, "seed": 1}, ["train.steps", "se"])
+        check_changes(before, {"train": {"steps": 1, "reuse": "fakes"}, "seed": 1}, ["train.steps"])
+    with pytest.raises(Refused, match="no key trian; did you mean train"):
+        check_changes(before, before, ["trian"])

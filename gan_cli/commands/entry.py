@@ -4,19 +4,23 @@ import errno
 import functools
 import os
 import re
+import signal
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from types import FrameType
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import OmegaConf
 
-from gan_cli import run_directory
+from gan_cli import __version__, run_directory
 from gan_cli.commands.hydra_messages import causes, configuration_message
-from gan_cli.errors import GanCliError, Stopped
+from gan_cli.console import silence_stdout
+from gan_cli.errors import GanCliError, Refused, Stopped
 
 FREE_KEYS = ("checkpoint", "out", "indices", "data.root", "resume", "init_from", "hydra.run.dir", "hydra.sweep.dir")
 """Keys whose value is a path or other text: typed as it is, with `=`, commas and spaces in it."""
@@ -40,10 +44,14 @@ def run(
     OmegaConf.register_new_resolver("new_run_dir", functools.cache(run_directory.create), replace=True)
     wants_traceback = os.environ.get(_FULL_ERROR) == "1"
     os.environ[_FULL_ERROR] = "1"  # Hydra raises instead of printing and exiting by its own rules
+    if "--version" in sys.argv[1:]:
+        print(f"gan-cli {__version__}")
+        return 0
     try:
-        arguments = quote_free(prepare(sys.argv[1:]))
-        sys.argv[1:] = sorted(arguments, key=lambda argument: argument != "-m")  # argparse wants it before the keys
-        main()
+        with _terminable():
+            arguments = quote_free(prepare([_expanded(argument) for argument in sys.argv[1:]]))
+            sys.argv[1:] = sorted(arguments, key=lambda argument: argument != "-m")  # argparse wants it first
+            main()
     except SingleRunFailed as failed:
         return _report(failed.error, program, wants_traceback)
     except Stopped as stopped:
@@ -51,12 +59,49 @@ def run(
     except KeyboardInterrupt:
         print(f"{program}: interrupted", file=sys.stderr)
         return INTERRUPTED
+    except BrokenPipeError:  # whoever read our output has seen enough
+        silence_stdout()
+    except SystemExit as stop:  # Hydra's way of refusing some of its own options
+        return REFUSED if stop.code else 0
     except Exception as error:
         return _report(error, program, wants_traceback)
     finally:
         if not wants_traceback:
             os.environ.pop(_FULL_ERROR, None)
     return 0
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """SIGTERM unwinds what is under way, as Ctrl-C does, and a full disk is told of once and not by threads too."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise Stopped(number)
+
+    def quiet(failed: threading.ExceptHookArgs) -> None:
+        if not (isinstance(failed.exc_value, OSError) and failed.exc_value.errno in _NOT_OURS):
+            threading.__excepthook__(failed)
+
+    before, threading.excepthook = signal.signal(signal.SIGTERM, stop), quiet
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+        threading.excepthook = threading.__excepthook__
+
+
+def _expanded(argument: str) -> str:
+    """`~` in a path as the home directory, which a shell leaves alone behind a `=`.
+
+    Raises:
+        Refused: the path is empty, as an unset variable makes it; it would mean the current directory.
+    """
+    key, equals, value = argument.partition("=")
+    if not equals or key not in FREE_KEYS:
+        return argument
+    if not value.strip("'\""):
+        raise Refused(f"{key} is empty: {key}=...")
+    return f"{key}={os.path.expanduser(value)}"
 
 
 def is_sweep(arguments: Sequence[str]) -> bool:
@@ -122,6 +167,6 @@ def _explain(error: Exception, program: str) -> tuple[int, str | None]:
     if isinstance(error, OSError) and error.errno is not None and (not started or error.errno in _NOT_OURS):
         where = f"cannot write {error.filename or 'a file'}: {error.strerror}"
         return (FAILED, where) if started else (REFUSED, f"{where}; set hydra.run.dir=PATH")
-    if "run_job" not in functions:  # while the configuration was composed: it is about what was typed
+    if not started:  # while the configuration was composed: it is about what was typed
         return REFUSED, f"{configuration_message(error)}\n({program} --help lists groups and keys)"
     return FAILED, None

@@ -21,7 +21,7 @@ def causes(error: BaseException | None) -> Iterator[BaseException]:
 def configuration_message(error: Exception) -> str:
     """Hydra's message without its internals, and the nearest names that exist."""
     known = [cause for cause in causes(error) if isinstance(cause, OmegaConfBaseException)]
-    noise = re.compile(r"provider=|Config search path|_type=|full_key:|^See https")
+    noise = re.compile(r"provider=|Config search path|_type=|full_key:|^See https|^To append|is not in struct")
     lines = [line.strip() for line in str(error).splitlines() if line.strip() and not noise.search(line)]
     if known and known[0] is not error:
         lines.append(str(known[0]).splitlines()[0])

@@ -38,6 +38,9 @@ def into_run_directory(arguments: Sequence[str]) -> list[str]:
         return list(arguments)
     if entry.is_sweep(arguments):
         raise Refused("resume goes on with one run and cannot be swept: leave out -m")
+    for other in ("hydra.run.dir", "init_from", "dry_run"):
+        if other in typed:
+            raise Refused(f"resume goes on with a run in its own directory: leave out {other}")
     directory = of_checkpoint(Path(typed["resume"].strip("'\"")).expanduser())
     for name in ("train.log", ".lock"):
         if (directory / name).is_symlink():

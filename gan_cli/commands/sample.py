@@ -23,12 +23,20 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("gan_cli.sample")
 
+_MAX_INDICES = 10_000_000
 _IN_GRID = 256  # samples shown in grid.png; the rest are among the numbered images
 
 
 def sample() -> None:
     """The console command."""
-    sys.exit(entry.run(main, "gan-sample"))
+    sys.exit(entry.run(main, "gan-sample", single))
+
+
+def single(arguments: Sequence[str]) -> Sequence[str]:
+    """Raise `Refused` for a sweep, whose jobs would write over each other."""
+    if entry.is_sweep(arguments):
+        raise Refused("gan-sample draws from one checkpoint at a time: leave out -m")
+    return arguments
 
 
 @hydra.main(version_base="1.3", config_path=CONF_DIR, config_name="sample")
@@ -57,6 +65,7 @@ def _sample(composed: DictConfig) -> None:
     generator.to(device)
     latents = Latents(trained.latent.dim, trained.latent.distribution.name, Streams(conf.seed, device))
     out = Path(conf.out).expanduser()
+    _prepare(out)
     with accelerate.autocast(device, conf.device.precision)():
         chunks = track(
             sample_chunks(generator, latents, indices),
@@ -70,6 +79,20 @@ def _sample(composed: DictConfig) -> None:
     log.info("%d samples of seed %d, step %d, in %s", len(indices), conf.seed, stored.step, out)
 
 
+def _prepare(out: Path) -> None:
+    """Make the directory, without what an earlier call drew: samples of two checkpoints must not mix.
+
+    Raises:
+        Refused: it cannot be made or written.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for drawn in [out / "samples.csv", *(out / "images").glob("[0-9]" * 8 + "*.png")]:
+            drawn.unlink(missing_ok=True)
+    except OSError as error:
+        raise Refused(f"cannot write to out={out}: {error.strerror}") from error
+
+
 def wanted(indices: str | int | None, num_images: int) -> Sequence[int]:
     """The numbers that "0-63,100" means, or the first `num_images`.
 
@@ -78,15 +101,16 @@ def wanted(indices: str | int | None, num_images: int) -> Sequence[int]:
     """
     if indices is None:
         return range(num_images)
-    numbers: list[int] = []
+    ranges: list[range] = []
     for part in str(indices).split(","):
         first, dash, last = part.strip().partition("-")
         if not first.isdecimal() or (dash and not last.isdecimal()):
             raise Refused(f"indices must be numbers and ranges such as 0-63,100, got {indices}")
-        numbers += range(int(first), int(last or first) + 1)
-    if not numbers:
-        raise Refused(f"indices={indices} names no sample")
-    return numbers
+        ranges.append(range(int(first), int(last or first) + 1))
+    count = sum(max(0, numbers.stop - numbers.start) for numbers in ranges)
+    if not 0 < count <= _MAX_INDICES:
+        raise Refused(f"indices={indices} names {count:,} samples: from 1 to {_MAX_INDICES:,} can be drawn at once")
+    return list(dict.fromkeys(number for numbers in ranges for number in numbers))
 
 
 def _write_images(out: Path, indices: Sequence[int], chunks: "Iterable[Tensor]") -> None:

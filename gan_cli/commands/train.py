@@ -45,6 +45,8 @@ def main(composed: DictConfig) -> None:
 
 def _new(plain: dict[str, Any], command: CommandConf, directory: RunDirectory) -> "Run | None":
     config = parse(plain)
+    if command.allow_changes:
+        raise Refused("allow_changes is for resume=RUN: a new run may be anything")
     # Torch takes seconds to import: only now is it clear that it is needed.
     from gan_cli import checkpoint
     from gan_cli.build import build
