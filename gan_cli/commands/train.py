@@ -104,8 +104,8 @@ def _train(run: "Run") -> None:
         log.info("%s", line)
     with replacing(directory.config) as file:
         file.write(OmegaConf.to_yaml(OmegaConf.create(run.config)).encode())
-    directory.write_status("running", run.step)
     try:
+        directory.write_status("running", run.step)
         with (
             listening() as stop,
             Tracker(directory, run.config, run.step) as tracker,
