@@ -3,8 +3,13 @@
 import logging
 import os
 import sys
+from collections.abc import Iterable
+from typing import TypeVar
 
 from rich import get_console
+from rich.progress import track
+
+T = TypeVar("T")
 
 
 class ConsoleHandler(logging.Handler):
@@ -16,6 +21,11 @@ class ConsoleHandler(logging.Handler):
         except (OSError, SystemExit):  # the reader is gone (rich would exit), or the disk behind it is full:
             # the run goes on, and train.log has the line
             silence_stdout()
+
+
+def tracked(items: Iterable[T], description: str, total: int) -> Iterable[T]:
+    """The items, with a progress bar on the terminal meanwhile; nothing where the output is not a terminal."""
+    return track(items, description, total, transient=True, disable=not get_console().is_terminal)
 
 
 def silence_stdout() -> None:

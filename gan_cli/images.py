@@ -71,7 +71,7 @@ def scatter(groups: Mapping[str, Tensor]) -> Tensor:
 
 def save_png(path: Path, image: Tensor) -> None:
     """Write a uint8 (C, H, W) image."""
-    with replacing(path) as file:
+    with replacing(path, durable=False) as file:
         file.write(png(image))
 
 

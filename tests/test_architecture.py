@@ -114,7 +114,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "gan_cli.progress": (),
     "gan_cli.conf_dir": (),
     "gan_cli.models": ("gan_cli.models",),
-    "gan_cli.data": ("gan_cli.data", "gan_cli.streams", "gan_cli.errors"),
+    "gan_cli.data": ("gan_cli.data", "gan_cli.streams", "gan_cli.errors", "gan_cli.console"),
     # One floor up.
     "gan_cli.latents": ("gan_cli.streams",),
     "gan_cli.meter": ("gan_cli.errors",),

@@ -13,6 +13,7 @@ from omegaconf import DictConfig
 
 from gan_cli.commands import entry
 from gan_cli.conf_dir import CONF_DIR
+from gan_cli.console import tracked
 from gan_cli.errors import Refused
 from gan_cli.files import replacing
 from gan_cli.parse import resolved, typed_as
@@ -51,8 +52,6 @@ def _sample(composed: DictConfig) -> None:
     conf: SampleConf = typed_as(SampleConf, resolved(composed))
     indices = wanted(conf.indices, conf.num_images)
 
-    from rich.progress import track
-
     from gan_cli import accelerate, checkpoint
     from gan_cli.build import restore_generator
     from gan_cli.latents import Latents
@@ -67,13 +66,7 @@ def _sample(composed: DictConfig) -> None:
     out = Path(conf.out).expanduser()
     _prepare(out)
     with accelerate.autocast(device, conf.device.precision)():
-        chunks = track(
-            sample_chunks(generator, latents, indices),
-            "sampling",
-            total=-(-len(indices) // CHUNK),
-            transient=True,
-            disable=len(indices) < 1000,
-        )
+        chunks = tracked(sample_chunks(generator, latents, indices), "sampling", -(-len(indices) // CHUNK))
         write = _write_images if len(stored.facts["sample_shape"]) == 3 else _write_points
         write(out, indices, chunks)
     log.info("%d samples of seed %d, step %d, in %s", len(indices), conf.seed, stored.step, out)

@@ -6,8 +6,8 @@ from typing import Any
 
 import pooch
 import requests
-from rich.progress import track
 
+from gan_cli.console import tracked
 from gan_cli.errors import Refused
 
 _PIECE = 1 << 16  # bytes
@@ -55,6 +55,6 @@ class _Resuming:
                 mode = "ab" if response.status_code == requests.codes.partial_content else "wb"
                 pieces = -(-int(response.headers.get("Content-Length", 0)) // _PIECE)
                 with open(self.partial, mode) as file:
-                    for piece in track(response.iter_content(_PIECE), f"fetching {url}", total=pieces):
+                    for piece in tracked(response.iter_content(_PIECE), f"fetching {url}", pieces):
                         file.write(piece)
         os.replace(self.partial, output_file)

@@ -8,8 +8,8 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 import torch
-from rich.progress import track
 
+from gan_cli.console import tracked
 from gan_cli.data import pictures
 from gan_cli.data.dataset import Dataset
 from gan_cli.errors import Refused
@@ -49,7 +49,7 @@ def load(
         names = source.names()
         found = [name for name in names if name.suffix.lower() in pictures.SUFFIXES]
         samples, parents, skipped = [], [], []
-        for name in track(found, f"reading {path.name}", transient=True, disable=len(found) < 500):
+        for name in tracked(found, f"reading {path.name}", len(found)):
             try:
                 with source.open(name) as file:
                     samples.append(pictures.read(file, channels, resolution, fit, background))

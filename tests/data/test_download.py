@@ -148,7 +148,7 @@ def test_ctrl_c_keeps_what_has_arrived(server, cache, monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(download, "track", interrupted)
+        patch.setattr(download, "tracked", interrupted)
         with pytest.raises(KeyboardInterrupt):
             fetch(server)
     assert files_in(cache) == {"x.zip.part": CONTENT[:PIECE]}
