@@ -81,7 +81,10 @@ class RunDirectory:
         content = {"state": state, "step": step, "reason": reason}
         try:
             write_json(self.status, content)
-        except OSError:  # a full disk still has the room that the old status takes
+        except OSError:
+            if not self.status.exists():
+                raise
+            # A full disk still has the room that the old status takes.
             with open(self.status, "r+", encoding="utf-8") as file:
                 file.write(json.dumps(content) + "\n")
                 file.truncate()
