@@ -1,13 +1,13 @@
-"""What a run would cost, from one step of it."""
+"""What a run would cost, from a few steps of it."""
 
 import resource
 import sys
-import time
 from collections.abc import Iterator
 
 import torch
 
 from gan_cli.run import Run
+from gan_cli.stopwatch import Stopwatch
 
 _WARM_UP, _MEASURED = 1, 3
 
@@ -20,12 +20,11 @@ def dry_run(run: Run) -> Iterator[str]:
     yield from run.description()[1:]
     for _ in range(_WARM_UP):
         run.advance()
-    _wait(run.device)
-    started, seen = time.perf_counter(), run.images_seen
+    stopwatch, seen = Stopwatch(run.device), run.images_seen
+    warm = stopwatch.seconds  # once the device has finished the steps before
     for _ in range(_MEASURED):
         run.advance()
-    _wait(run.device)
-    seconds = (time.perf_counter() - started) / _MEASURED
+    seconds = (stopwatch.seconds - warm) / _MEASURED
     run.meter.check()
     speed = (run.images_seen - seen) / _MEASURED / seconds
     yield f"{speed:,.0f} images/s: about {_duration(seconds * run.total_steps)}"
@@ -33,11 +32,6 @@ def dry_run(run: Run) -> Iterator[str]:
     checkpoint = sum(tensor.numel() * tensor.element_size() for tensor in run.state().tensors.values())
     kept = max(1, run.train.keep) if run.train.checkpoint_every else 0
     yield f"disk {checkpoint * kept / 2**20:,.0f} MB for {kept} checkpoints of {checkpoint / 2**20:,.1f} MB"
-
-
-def _wait(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
 
 
 def _peak_memory(device: torch.device) -> int:

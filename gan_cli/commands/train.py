@@ -73,7 +73,7 @@ def _resumed(plain: dict[str, Any], command: CommandConf, directory: RunDirector
 
     assert command.resume is not None
     stored = history.find(Path(command.resume).expanduser())
-    parse_stored(stored.config)
+    parse_stored(stored.config)  # by itself first: what follows walks through it
     config = parse_stored(laid_over(stored.config, plain, original_configuration(directory.path), typed_now()))
     check_changes(stored.config, to_plain(config), command.allow_changes)
     facts = typed_as(Facts, stored.facts, "the checkpoint's facts")

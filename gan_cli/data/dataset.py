@@ -38,12 +38,12 @@ class Dataset:
         return self.samples.dim() == 4
 
     def digest(self) -> str:
-        """A fingerprint of samples and labels: 16 hexadecimal digits of their BLAKE2b hash."""
+        """A fingerprint of samples and labels on the CPU: 16 hexadecimal digits of their BLAKE2b hash."""
         hashed = hashlib.blake2b(digest_size=8)
         for tensor in (self.samples, self.labels):
             if tensor is not None:
                 hashed.update(str(tuple(tensor.shape)).encode())
-                hashed.update(tensor.contiguous().reshape(-1).view(torch.uint8).cpu().numpy().data)
+                hashed.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().data)
         return hashed.hexdigest()
 
     def first(self, count: int | None) -> "Dataset":
