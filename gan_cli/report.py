@@ -22,7 +22,8 @@ class Report:
         self._bar = bar
         self._stopwatch = Stopwatch(run.device)
         self._started = time.monotonic()
-        self._before = (float(run.facts.get("wall_s", 0)), float(run.facts.get("training_s", 0)))
+        self._wall_before = float(run.facts.get("wall_s", 0))
+        self._training_before = float(run.facts.get("training_s", 0))
         self._latest: dict[str, float] = {}
         self._read_at = (run.images_seen, self._stopwatch.seconds)
 
@@ -74,12 +75,12 @@ class Report:
         """A checkpoint. The log is flushed first: it never lacks what a checkpoint has gone past."""
         with self._stopwatch.paused():
             self._tracker.flush()
-            self._run.facts |= {"wall_s": self._total(0), "training_s": self._total(1)}
+            self._run.facts |= {"wall_s": self._wall_s, "training_s": self._training_s}
             self._run.save()
 
     def finish(self) -> None:
         """The animation and summary.json."""
-        speed = _speed((0, 0.0), (self._run.images_seen, self._total(1)))
+        speed = _speed((0, 0.0), (self._run.images_seen, self._training_s))
         directory = self._run.directory
         images.save_animation(directory.samples / "progress.webp", sorted(directory.samples.glob("step_*.png")))
         losses = {name: value for name, value in self._latest.items() if "/" in name and not name.startswith("speed/")}
@@ -89,16 +90,21 @@ class Report:
             | {
                 "steps": self._run.step,
                 "images_seen": self._run.images_seen,
-                "wall_s": self._total(0),
+                "wall_s": self._wall_s,
                 "images_per_s": round(speed, 1),
                 "parameters": self._run.parameters(),
             },
         )
 
-    def _total(self, which: int) -> float:
-        """Wall-clock (0) or training (1) seconds of the run over all its starts."""
-        now = self.seconds if which == 0 else self._stopwatch.seconds
-        return round(self._before[which] + now, 3)
+    @property
+    def _wall_s(self) -> float:
+        """Seconds of the run over all its starts, everything included."""
+        return round(self._wall_before + self.seconds, 3)
+
+    @property
+    def _training_s(self) -> float:
+        """Seconds of training alone over all the run's starts."""
+        return round(self._training_before + self._stopwatch.seconds, 3)
 
 
 def _speed(before: tuple[int, float], after: tuple[int, float]) -> float:
