@@ -34,8 +34,9 @@ def _train(run: Run, report: Report, stop: StopRequest) -> str:
         reason = _reason_to_end(run, report)
         stopping = reason is None and stop.signal_number is not None
 
-        if _due(every.log_every, run.step, reason) or (run.step == 1 and every.log_every):
-            report.scalars(clear=reason is None)
+        in_turn = _due(every.log_every, run.step, None) or (run.step == 1 and every.log_every > 0)
+        if in_turn or _due(every.log_every, run.step, reason):
+            report.scalars(clear=in_turn)  # at an end out of turn the means go on: the run may be extended
         if _due(every.sample_every, run.step, reason):
             report.picture()
         if _due(every.checkpoint_every, run.step, reason) or (stopping and every.checkpoint_every):

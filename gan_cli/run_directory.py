@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import json
 import os
+import re
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -141,12 +142,16 @@ class RunDirectory:
             raise
 
     def discard(self) -> None:
-        """Remove what was made before a run could start, and the directories that are empty then."""
+        """Remove what was made before a run could start, and the directories that are empty then.
+
+        Of the directories above it only those that `create` makes: others are the user's, even empty ones.
+        """
         if self.status.exists() or self.checkpoints.exists():
             return  # a run is there
         for name in (".lock", "train.log", ".hydra/config.yaml", ".hydra/hydra.yaml", ".hydra/overrides.yaml"):
             (self.path / name).unlink(missing_ok=True)
-        for empty in (self.path / ".hydra", self.path, *list(self.path.parents)[:2]):
+        dated = re.fullmatch(r"\d{4}-\d{2}-\d{2}", self.path.parent.name)
+        for empty in (self.path / ".hydra", self.path, *(list(self.path.parents)[:2] if dated else ())):
             try:
                 empty.rmdir()
             except OSError:
