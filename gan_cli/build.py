@@ -9,22 +9,27 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from gan_cli import __version__, accelerate, schedules
+from gan_cli import __version__, accelerate, legality, schedules
 from gan_cli.checkpoint import Checkpoint
+from gan_cli.constraints import WeightClip
 from gan_cli.data.batches import Batches
 from gan_cli.data.dataset import Dataset
 from gan_cli.errors import Refused
 from gan_cli.games.gan import GAN
 from gan_cli.latents import Latents
+from gan_cli.losses import AdversarialLoss
 from gan_cli.models.initialize import initialize
 from gan_cli.parse import parse_stored, to_plain
+from gan_cli.penalties import Penalty
 from gan_cli.preview import Preview
 from gan_cli.run import Run
 from gan_cli.run_directory import RunDirectory
 from gan_cli.schedules import Schedule
 from gan_cli.schema import Config, Kind, OptimConf, PlayerOptimConf, ScheduleConf, Shape
 from gan_cli.streams import Streams
+from gan_cli.target_options import SELF_DECLARING, Norm
 from gan_cli.targets import create
+from gan_cli.traits import critic_traits
 
 Trust = Collection[str] | None
 """Packages, besides ours, that a stored configuration may name; None for one that the user typed."""
@@ -49,7 +54,9 @@ def build(config: Config, directory: RunDirectory, stored: Checkpoint | None = N
     latents = Latents(config.latent.dim, config.latent.distribution.name, streams)
     generator = build_generator(config, dataset.sample_shape, streams, trusted).to(device)
     discriminator = build_discriminator(config, dataset.sample_shape, streams, trusted).to(device)
+    loss, penalty = build_objective(config, discriminator, trusted)
     optim = config.optim
+    clip = optim.discriminator.weight_clip
     generator_optimizer = _optimizer(optim, optim.generator, generator, trusted)
     discriminator_optimizer = _optimizer(optim, optim.discriminator, discriminator, trusted)
     game = GAN(
@@ -57,11 +64,13 @@ def build(config: Config, directory: RunDirectory, stored: Checkpoint | None = N
         discriminator=discriminator,
         generator_optimizer=generator_optimizer,
         discriminator_optimizer=discriminator_optimizer,
-        loss=create(config.loss, "loss", trusted),
+        loss=loss,
+        penalty=penalty,
         latents=latents,
         batches=batches,
         streams=streams,
         autocast=accelerate.autocast(device, config.device.precision),
+        constrain=WeightClip(list(discriminator.parameters()), clip) if clip else lambda: None,
         d_steps=config.train.d_steps,
         reuse=config.train.reuse.name,
     )
@@ -119,6 +128,27 @@ def build_discriminator(
     return _network(config, "discriminator", streams, trusted, {"sample_shape": sample_shape})
 
 
+def build_objective(config: Config, discriminator: nn.Module, trusted: Trust = None) -> tuple[AdversarialLoss, Penalty]:
+    """The loss and the penalty, once it is sure that they go together with the discriminator.
+
+    Raises:
+        Incompatible: they do not.
+        Refused: one of them is none.
+    """
+    loss, penalty = create(config.loss, "loss", trusted), create(config.penalty, "penalty", trusted)
+    for path, made, wanted in (("loss", loss, AdversarialLoss), ("penalty", penalty, Penalty)):
+        if not isinstance(made, wanted):
+            raise Refused(
+                f"{path}._target_: {type(made).__name__} must derive from {wanted.__module__}.{wanted.__name__}"
+            )
+    has_maps = any(isinstance(module, nn.Conv2d) for module in discriminator.modules())
+    keeping = [norm.name for norm in Norm if norm is not Norm.batch and (norm is not Norm.instance or has_maps)]
+    norms = "|".join(keeping) if "norm" in config.model.discriminator else ""
+    clipped = config.optim.discriminator.weight_clip is not None
+    legality.check(loss, penalty, critic_traits(discriminator), clipped, norms)
+    return loss, penalty
+
+
 def restore_generator(stored: Checkpoint, trusted: Collection[str]) -> tuple[Config, nn.Module]:
     """The trained generator of a checkpoint and its configuration, from that file alone.
 
@@ -129,6 +159,9 @@ def restore_generator(stored: Checkpoint, trusted: Collection[str]) -> tuple[Con
         Refused: the configuration is not valid or not trusted, or does not fit the weights.
     """
     config = parse_stored(stored.config)
+    for path, node in (("loss", config.loss), ("penalty", config.penalty)):
+        if node["_target_"].startswith(SELF_DECLARING):
+            create(node, path, trusted)  # not needed here, but its values are checked nowhere else
     shape = check_fit(stored, config, trusted, networks=("generator",))
     generator = build_generator(config, shape, Streams(config.seed, torch.device("cpu")), trusted)
     stored.load_network("generator", generator)

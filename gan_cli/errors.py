@@ -2,6 +2,7 @@
 
 GanCliError
 ├── Refused     exit 2: a key, value, path, combination or file that the user can mend; nothing was started
+│   └── Incompatible    in a sweep: an empty cell of the grid, not a mistake
 └── RunFailed   exit 1: a run that had started
     └── Diverged
 
@@ -20,6 +21,10 @@ class Refused(GanCliError):
     """Nothing was started: the request itself must change."""
 
     exit_code = 2
+
+
+class Incompatible(Refused):
+    """Options that are right by themselves and wrong together, for a reason that the text gives."""
 
 
 class RunFailed(GanCliError):

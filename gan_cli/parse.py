@@ -5,18 +5,19 @@ The same checks serve YAML files, experiments, the command line and the configur
 """
 
 import json
-import math
-from collections.abc import Iterator, Mapping
-from dataclasses import Field, fields, is_dataclass
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
 from enum import Enum
 from typing import Any, get_origin
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigKeyError, ConfigTypeError, OmegaConfBaseException, ValidationError
 
-from gan_cli.errors import Refused
-from gan_cli.schema import TARGETS, CommandConf, Config, DataConf, Kind, OptimConf
+from gan_cli.bounds import check_bounds
+from gan_cli.errors import Incompatible, Refused
+from gan_cli.schema import CommandConf, Config, DataConf, Kind, OptimConf
 from gan_cli.suggest import did_you_mean
+from gan_cli.target_options import RENAMED, SELF_DECLARING, TARGETS
 
 
 def split(composed: DictConfig) -> tuple[CommandConf, dict[str, Any]]:
@@ -39,13 +40,14 @@ def parse(config: DictConfig | Mapping[str, Any]) -> Config:
     typed.model.generator = _target_options(typed.model.generator, "model.generator")
     typed.model.discriminator = _target_options(typed.model.discriminator, "model.discriminator")
     typed.loss = _target_options(typed.loss, "loss")
+    typed.penalty = _target_options(typed.penalty, "penalty")
     typed.data.source = _target_options(typed.data.source, "data")
     typed.optim.optimizer = _target_options(typed.optim.optimizer, "optim")
     if not all(isinstance(kind, Kind) for kind in typed.model.accepts):
         raise Refused(f"model.accepts must be a list of kinds, got {plain['model']['accepts']}")
     if typed.data.kind not in typed.model.accepts:
         takes = " and ".join(kind.name for kind in typed.model.accepts)
-        raise Refused(
+        raise Incompatible(
             f"this model takes {takes} data, and the data are {typed.data.kind.name}s.\n"
             f"Use model=mlp, which takes both, or data that are {takes}s, such as data=mnist."
         )
@@ -101,7 +103,7 @@ def typed_as(cls: type, plain: dict[str, Any], path: str = "") -> Any:
         raise Refused(f"{prefix}{error.full_key}: {str(error).splitlines()[0]}") from error
     except OmegaConfBaseException as error:
         raise Refused(f"{path or 'the configuration'}: {str(error).splitlines()[0]}") from error
-    _check_bounds(typed, prefix)
+    check_bounds(typed, prefix)
     return typed
 
 
@@ -132,11 +134,12 @@ def _target_options(node: dict[str, Any], path: str) -> dict[str, Any]:
     target = node.get("_target_")
     if not isinstance(target, str):
         raise Refused(f"{path}._target_ must name a class, not {target!r}")
+    target = RENAMED.get(target, target)
     options = {key: value for key, value in node.items() if key != "_target_"}
     if target in TARGETS:
         typed = typed_as(TARGETS[target], options, path)
         options = {f.name: _plain(getattr(typed, f.name)) for f in fields(TARGETS[target])}
-    elif target.startswith("gan_cli."):
+    elif target.startswith("gan_cli.") and not target.startswith(SELF_DECLARING):
         raise Refused(f"{path}._target_: there is no {target}{did_you_mean(target, list(TARGETS))}")
     return {"_target_": target} | options
 
@@ -156,44 +159,3 @@ def to_plain(config: Any) -> Any:
     if isinstance(config, list):
         return [to_plain(value) for value in config]
     return _plain(config)
-
-
-_BOUNDS = {
-    "ge": ("at least", lambda value, bound: value >= bound),
-    "gt": ("greater than", lambda value, bound: value > bound),
-    "le": ("at most", lambda value, bound: value <= bound),
-    "lt": ("less than", lambda value, bound: value < bound),
-}
-
-
-def _check_bounds(typed: Any, prefix: str) -> None:
-    for f in fields(typed):
-        value = getattr(typed, f.name)
-        if is_dataclass(value):
-            _check_bounds(value, f"{prefix}{f.name}.")
-        elif value is not None:
-            _check_field(f, value, f"{prefix}{f.name}")
-
-
-def _check_field(f: "Field[Any]", value: Any, key: str) -> None:
-    length = f.metadata.get("length")
-    if length is not None and len(value) != length:
-        raise Refused(f"{key} must have {length} entries, got {len(value)}: {value}")
-    if "longest" in f.metadata and len(value) > f.metadata["longest"]:
-        raise Refused(f"{key} must have at most {f.metadata['longest']} entries, got {len(value)}")
-    numbers = list(_numbers(value))
-    if not all(map(math.isfinite, numbers)):
-        raise Refused(f"{key} must be finite, got {value}")
-    for name, (words, holds) in _BOUNDS.items():
-        if name in f.metadata:
-            for number in numbers:
-                if not holds(number, f.metadata[name]):
-                    raise Refused(f"{key} must be {words} {f.metadata[name]}, got {number}")
-
-
-def _numbers(value: Any) -> Iterator[float]:
-    if isinstance(value, list):
-        for inner in value:
-            yield from _numbers(inner)
-    elif isinstance(value, int | float):
-        yield value

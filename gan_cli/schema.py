@@ -1,7 +1,6 @@
 """Every configuration key with its type and range. The values are in `conf/`, what they mean beside them.
 
-Torch is not imported here: a mistake is reported before the seconds that this import costs. What a `_target_` of this
-project accepts is therefore written down a second time, below; a test holds it equal to the constructors' signatures.
+Torch is not imported here: a mistake is reported before the seconds that this import costs.
 """
 
 from dataclasses import dataclass, field
@@ -9,6 +8,8 @@ from enum import Enum
 from typing import Any
 
 from omegaconf import MISSING
+
+from gan_cli.bounds import bounded
 
 
 class Kind(Enum):
@@ -49,31 +50,6 @@ class Init(Enum):
     normal = "normal"
 
 
-class Activation(Enum):
-    relu = "relu"
-    leaky_relu = "leaky_relu"
-    tanh = "tanh"
-    elu = "elu"
-    gelu = "gelu"
-    silu = "silu"
-
-
-class Fit(Enum):
-    stretch = "stretch"
-    crop = "crop"
-    pad = "pad"
-
-
-class Split(Enum):
-    train = "train"
-    test = "test"
-
-
-def bounded(default: Any = MISSING, **bounds: Any) -> Any:
-    """A field with bounds: `ge`, `gt`, `le`, `lt` on a number or on each in a list; `length`, `longest` on a list."""
-    return field(default=default, metadata=bounds)
-
-
 @dataclass
 class ModelConf:
     accepts: list[Kind] = MISSING
@@ -106,6 +82,11 @@ class PlayerOptimConf:
 
 
 @dataclass
+class DiscriminatorOptimConf(PlayerOptimConf):
+    weight_clip: float | None = bounded(None, gt=0)
+
+
+@dataclass
 class ScheduleConf:
     shape: Shape = Shape.constant
     final: float = bounded(0.0, ge=0)
@@ -116,7 +97,7 @@ class ScheduleConf:
 class OptimConf:
     lr: float = bounded(gt=0)
     generator: PlayerOptimConf = field(default_factory=PlayerOptimConf)
-    discriminator: PlayerOptimConf = field(default_factory=PlayerOptimConf)
+    discriminator: DiscriminatorOptimConf = field(default_factory=DiscriminatorOptimConf)
     schedule: ScheduleConf = field(default_factory=ScheduleConf)
     optimizer: dict[str, Any] = field(default_factory=dict)  # _target_ and what is left for it
 
@@ -148,6 +129,7 @@ class Config:
 
     model: ModelConf = MISSING
     loss: dict[str, Any] = MISSING
+    penalty: dict[str, Any] = field(default_factory=lambda: {"_target_": "gan_cli.penalties.none.NoPenalty"})
     data: DataConf = MISSING
     latent: LatentConf = MISSING
     optim: OptimConf = MISSING
@@ -193,90 +175,3 @@ class SampleConf:
     out: str = MISSING
     trust: list[str] = MISSING
     device: DeviceConf = MISSING
-
-
-# What stands under a `_target_`: the options of this project's own parts.
-
-
-@dataclass
-class LayersConf:
-    widths: list[int] = bounded(ge=1, le=2**16, longest=32)
-    activation: Activation = MISSING
-    slope: float = bounded(ge=0)
-    dropout: float = bounded(ge=0, lt=1)
-
-
-@dataclass
-class DCGANConf(LayersConf):
-    hidden: int = bounded(ge=1, le=2**16)
-
-
-@dataclass
-class TargetsConf:
-    real_target: float = MISSING
-    fake_target: float = MISSING
-    generator_target: float = MISSING
-    d_scale: float = bounded(gt=0)
-
-
-@dataclass
-class ProbabilityTargetsConf(TargetsConf):
-    real_target: float = bounded(ge=0, le=1)
-    fake_target: float = bounded(ge=0, le=1)
-    generator_target: float = bounded(ge=0, le=1)
-
-
-@dataclass
-class MNISTConf:
-    split: Split = MISSING
-
-
-@dataclass
-class PicturesConf:
-    channels: int = bounded(ge=1)
-    resolution: int = bounded(ge=1, le=4096)
-    fit: Fit = MISSING
-    background: list[int] = bounded(ge=0, le=255, length=3)
-
-
-@dataclass
-class FolderConf(PicturesConf):
-    root: str = MISSING
-
-
-@dataclass
-class PokemonConf(PicturesConf):
-    root: str | None = MISSING
-
-
-@dataclass
-class GaussianConf:
-    num_samples: int = bounded(ge=1, le=10**7)
-    transform: list[list[float]] = MISSING
-    shift: list[float] = MISSING
-    data_seed: int = bounded(ge=0)
-
-
-@dataclass
-class AdamConf:
-    betas: list[float] = bounded(ge=0, lt=1, length=2)
-    eps: float = bounded(ge=0)
-    weight_decay: float = bounded(ge=0)
-    fused: bool = MISSING
-
-
-TARGETS: dict[str, type] = {
-    "gan_cli.models.mlp.MLPGenerator": LayersConf,
-    "gan_cli.models.mlp.MLPDiscriminator": LayersConf,
-    "gan_cli.models.dcgan.DCGANGenerator": DCGANConf,
-    "gan_cli.models.dcgan.DCGANDiscriminator": DCGANConf,
-    "gan_cli.models.dcgan64.DCGAN64Generator": LayersConf,
-    "gan_cli.models.dcgan64.DCGAN64Discriminator": LayersConf,
-    "gan_cli.losses.BCE": ProbabilityTargetsConf,
-    "gan_cli.losses.LSGAN": TargetsConf,
-    "gan_cli.data.mnist.load": MNISTConf,
-    "gan_cli.data.folder.load": FolderConf,
-    "gan_cli.data.pokemon.load": PokemonConf,
-    "gan_cli.data.gaussian2d.load": GaussianConf,
-    "torch.optim.Adam": AdamConf,
-}

@@ -23,18 +23,21 @@ class Player(Generic[RoundT]):
         modules: hold the parameters that the player moves, and no one else does.
         optimizer: over those parameters.
         objective: of a round, the scalar to minimize and statistics to log.
+        constrain: called after each update, to bring the parameters back to where they are allowed.
     """
 
     name: str
     modules: Sequence[nn.Module]
     optimizer: Optimizer
     objective: Callable[[RoundT], tuple[Tensor, Stats]]
+    constrain: Callable[[], None] = lambda: None
 
 
 def move(player: Player[RoundT], players: Sequence[Player[RoundT]], round_: RoundT) -> Stats:
     """One update of `player`; the parameters of all the others get neither a change nor a gradient.
 
-    Freezing the others also spares the backward pass their weight gradients, about a third of its work.
+    Freezing the others also spares the backward pass their weight gradients, about a third of its work. The objective
+    is logged as the player's loss unless its statistics say what part of it the loss is.
     """
     for other in players:
         set_trainable(other.modules, other is player)
@@ -42,6 +45,7 @@ def move(player: Player[RoundT], players: Sequence[Player[RoundT]], round_: Roun
     loss, stats = player.objective(round_)
     loss.backward()
     player.optimizer.step()
+    player.constrain()
     return {f"loss/{player.name}": loss.detach()} | stats
 
 

@@ -34,6 +34,10 @@ class Streams:
         numbers = torch.rand(*shape, generator=self._generator(purpose, index, self.device), device=self.device)
         return numbers.mul_(2).sub_(1)
 
+    def draws(self, purpose: str, index: int) -> "Draws":
+        """Random numbers for one use, such as one move of a player, each told apart by a name of its own."""
+        return Draws(self, purpose, index)
+
     def permutation(self, purpose: str, index: int, size: int) -> Tensor:
         """The numbers 0 to size - 1 in random order, int64 on the device; the same order on every device."""
         cpu = torch.device("cpu")
@@ -56,3 +60,20 @@ class Streams:
 
     def _generator(self, purpose: str, index: int, device: torch.device) -> torch.Generator:
         return torch.Generator(device).manual_seed(self._seed(purpose, index))
+
+
+@dataclass(frozen=True)
+class Draws:
+    """The random numbers of one (seed, purpose, index); asking for one twice gives it twice."""
+
+    streams: Streams
+    purpose: str
+    index: int
+
+    def uniform(self, name: str, shape: Sequence[int]) -> Tensor:
+        """Numbers uniform on [0, 1), float32."""
+        return self.streams.uniform(f"{self.purpose}/{name}", self.index, shape).add_(1).div_(2)
+
+    def normal(self, name: str, shape: Sequence[int]) -> Tensor:
+        """Standard normal numbers, float32."""
+        return self.streams.normal(f"{self.purpose}/{name}", self.index, shape)

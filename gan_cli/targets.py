@@ -5,8 +5,10 @@ import inspect
 import os
 import sys
 from collections.abc import Collection, Mapping
-from typing import Any
+from dataclasses import is_dataclass
+from typing import Any, get_type_hints
 
+from gan_cli.bounds import check_bounds
 from gan_cli.errors import Refused
 from gan_cli.suggest import did_you_mean
 
@@ -27,10 +29,15 @@ def create(node: Mapping[str, Any], path: str, trusted: Collection[str] | None, 
     target = locate(str(node["_target_"]), path, trusted)
     options = {key: value for key, value in node.items() if key != "_target_"}
     _check_arguments(target, options, facts, path)
+    _check_types(target, options, path)
     try:
-        return target(**options, **facts)
+        made = target(**options, **facts)
     except ValueError as error:
-        raise Refused(f"{path}: {error}") from error
+        about_one = is_dataclass(target) and str(error).partition(" ")[0] in options
+        raise Refused(f"{path}.{error}" if about_one else f"{path}: {error}") from error
+    if is_dataclass(target):
+        check_bounds(made, f"{path}.")
+    return made
 
 
 def locate(target: str, path: str, trusted: Collection[str] | None) -> Any:
@@ -49,7 +56,12 @@ def locate(target: str, path: str, trusted: Collection[str] | None) -> Any:
         sys.path.append(os.getcwd())  # a file beside the user, as with `python -m`
     module, _, name = target.rpartition(".")
     try:
-        found = getattr(importlib.import_module(module), name)
+        place = importlib.import_module(module)
+        if name not in vars(place) and _within(target, OWN[:1]):
+            raise Refused(
+                f"{path}._target_: there is no {target}{did_you_mean(target, [f'{module}.{n}' for n in vars(place)])}"
+            )
+        found = getattr(place, name)
     except (ImportError, AttributeError, ValueError, TypeError) as error:
         raise Refused(f"{path}._target_: cannot import {target} ({error})") from error
     if allowed is not None:
@@ -72,18 +84,32 @@ def _check_arguments(target: Any, options: Mapping[str, Any], facts: Mapping[str
         signature = inspect.signature(target)
     except ValueError as error:
         raise Refused(f"{path}._target_: {error}") from error
-    parameters = signature.parameters
+    parameters, called = signature.parameters, str(target.__qualname__)
     if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
         for name in facts:
             if name not in parameters:
-                raise Refused(
-                    f"{path}._target_: {target.__qualname__} must take {' and '.join(facts)}; it has no {name}"
-                )
+                raise Refused(f"{path}._target_: {called} must take {' and '.join(facts)}; it has no {name}")
         for key in options:
             if key not in parameters:
-                known = [name for name in parameters if name not in facts]
-                raise Refused(f"{path}.{key}: {target.__qualname__} takes no {key}{did_you_mean(key, known)}")
+                near = did_you_mean(key, [name for name in parameters if name not in facts])
+                if is_dataclass(target):  # its fields are the keys
+                    raise Refused(f"unknown key {path}.{key}{near or f'; {called} has no such key'}")
+                raise Refused(f"{path}.{key}: {called} takes no {key}{near}")
     try:
         signature.bind(**options, **facts)
     except TypeError as error:
-        raise Refused(f"{path}: {target.__qualname__}: {error}; add one with +{path}.NAME=VALUE") from error
+        raise Refused(f"{path}: {called}: {error}; add one with +{path}.NAME=VALUE") from error
+
+
+_WORDS = {float: "a number", int: "a whole number", bool: "true or false", str: "a text"}
+
+
+def _check_types(target: Any, options: Mapping[str, Any], path: str) -> None:
+    """Refuse a value that is not of the plain type with which a dataclass declares the field."""
+    if not is_dataclass(target):
+        return
+    hints = get_type_hints(target)
+    for key, value in options.items():
+        wanted = hints.get(key)
+        if wanted in _WORDS and not (type(value) is wanted or (wanted is float and type(value) is int)):
+            raise Refused(f"{path}.{key} must be {_WORDS[wanted]}, got {value!r}")

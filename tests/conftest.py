@@ -10,6 +10,7 @@ import torch
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from omegaconf import OmegaConf
+from tensorboard.summary.writer import event_file_writer
 
 from gan_cli.commands.train import train
 from gan_cli.conf_dir import CONF_DIR
@@ -84,6 +85,10 @@ def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     """Runs gan-train (or another command) in this process, in a directory of its own."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
+
+    # TensorBoard reads a directory's files by name, and of two that a process writes in a second the 10th would precede
+    # the 9th: numbers of as many digits stay in order.
+    monkeypatch.setattr(event_file_writer, "_global_uid", event_file_writer.AtomicCounter(10**6))
 
     def run(*arguments: str, command: Callable[[], None] = train) -> Result:
         monkeypatch.setattr("sys.argv", ["gan-command", *arguments])

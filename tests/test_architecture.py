@@ -99,14 +99,15 @@ def test_only_commands_build_and_loop(top: str) -> None:
 
 MAY_IMPORT: dict[str, tuple[str, ...]] = {
     # Leaves know nothing of the program.
-    "gan_cli.losses": (),
     "gan_cli.step": (),
+    "gan_cli.constraints": (),
+    "gan_cli.traits": (),
+    "gan_cli.metrics": ("gan_cli.metrics",),
     "gan_cli.schedules": (),
     "gan_cli.critic": (),
     "gan_cli.streams": (),
     "gan_cli.errors": (),
     "gan_cli.suggest": (),
-    "gan_cli.schema": (),
     "gan_cli.signals": (),
     "gan_cli.files": (),
     "gan_cli.stopwatch": (),
@@ -116,19 +117,27 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "gan_cli.models": ("gan_cli.models",),
     "gan_cli.data": ("gan_cli.data", "gan_cli.streams", "gan_cli.errors", "gan_cli.console"),
     # One floor up.
+    "gan_cli.bounds": ("gan_cli.errors",),
+    "gan_cli.schema": ("gan_cli.bounds",),
+    "gan_cli.target_options": ("gan_cli.bounds",),
+    "gan_cli.losses": ("gan_cli.losses", "gan_cli.bounds", "gan_cli.streams"),
+    "gan_cli.penalties": ("gan_cli.penalties", "gan_cli.bounds", "gan_cli.streams", "gan_cli.errors"),
+    "gan_cli.legality": ("gan_cli.errors", "gan_cli.losses", "gan_cli.penalties", "gan_cli.traits"),
     "gan_cli.latents": ("gan_cli.streams",),
     "gan_cli.meter": ("gan_cli.errors",),
     "gan_cli.images": ("gan_cli.files",),
     "gan_cli.accelerate": ("gan_cli.errors", "gan_cli.schema"),
-    "gan_cli.parse": ("gan_cli.errors", "gan_cli.schema", "gan_cli.suggest"),
-    "gan_cli.targets": ("gan_cli.errors", "gan_cli.suggest"),
+    "gan_cli.parse": (
+        *("gan_cli.bounds", "gan_cli.errors", "gan_cli.schema", "gan_cli.suggest", "gan_cli.target_options"),
+    ),
+    "gan_cli.targets": ("gan_cli.bounds", "gan_cli.errors", "gan_cli.suggest"),
     "gan_cli.run_directory": ("gan_cli.errors", "gan_cli.files"),
     "gan_cli.sampling": ("gan_cli.latents",),
     "gan_cli.checkpoint": ("gan_cli.errors", "gan_cli.files"),
     # A game plays with batches, but knows no source of data, and no file, log or clock.
     "gan_cli.games": (
         *("gan_cli.games", "gan_cli.step", "gan_cli.losses", "gan_cli.critic", "gan_cli.latents", "gan_cli.streams"),
-        "gan_cli.data.batches",
+        *("gan_cli.penalties", "gan_cli.data.batches"),
     ),
     # A run and its story take networks, losses and data as they are given.
     "gan_cli.run": (
@@ -148,7 +157,15 @@ def test_modules_import_only_what_stands_below_them(module: str) -> None:
         assert {name for name in found if not within(name, *MAY_IMPORT[module])} == set(), member
 
 
-ARITHMETIC = ("gan_cli.losses", "gan_cli.step", "gan_cli.schedules", "gan_cli.critic", "gan_cli.models")
+ARITHMETIC = (
+    "gan_cli.losses",
+    "gan_cli.penalties",
+    "gan_cli.step",
+    "gan_cli.schedules",
+    "gan_cli.critic",
+    "gan_cli.models",
+)
+ARITHMETIC = (*ARITHMETIC, "gan_cli.constraints", "gan_cli.traits", "gan_cli.metrics")
 WORLD = {
     *("os", "io", "pathlib", "json", "time", "datetime", "logging", "random", "subprocess", "socket", "shutil"),
     *("sys", "pickle", "threading", "importlib"),
@@ -163,7 +180,7 @@ def test_arithmetic_uses_torch_alone_and_knows_neither_files_nor_time(module: st
 
 KNOWN_BY = {
     "hydra": ("gan_cli.commands",),
-    "omegaconf": ("gan_cli.commands", "gan_cli.parse", "gan_cli.schema"),
+    "omegaconf": ("gan_cli.commands", "gan_cli.parse", "gan_cli.schema", "gan_cli.target_options"),
     "safetensors": ("gan_cli.checkpoint",),
     "torch.utils.tensorboard": ("gan_cli.tracking",),
     "matplotlib": ("gan_cli.images",),
@@ -229,7 +246,13 @@ def test_random_numbers_come_from_streams_alone(module: str) -> None:
     assert {name for name in uses(module) if within(name, *DRAWS)} == set()
 
 
-STEP = (*ARITHMETIC, "gan_cli.games", "gan_cli.streams", "gan_cli.latents", "gan_cli.data.batches")
+STEP = (
+    *(name for name in ARITHMETIC if name != "gan_cli.metrics"),
+    "gan_cli.games",
+    "gan_cli.streams",
+    "gan_cli.latents",
+    "gan_cli.data.batches",
+)
 WAITS = {"item", "tolist", "cpu", "numpy", "synchronize", "nonzero"}
 
 

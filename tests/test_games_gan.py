@@ -18,8 +18,11 @@ from gan_cli.data.batches import Batch, Batches
 from gan_cli.data.dataset import Dataset
 from gan_cli.games.gan import GAN
 from gan_cli.latents import Latents
-from gan_cli.losses import BCE, LSGAN, AdversarialLoss
+from gan_cli.losses import AdversarialLoss
+from gan_cli.losses.bce import BCE
+from gan_cli.losses.lsgan import LSGAN
 from gan_cli.models.mlp import MLPDiscriminator, MLPGenerator
+from gan_cli.penalties.none import NoPenalty
 from gan_cli.run import Run
 from gan_cli.run_directory import RunDirectory
 from gan_cli.schema import Config, Precision
@@ -127,6 +130,7 @@ def table(
         generator_optimizer=optimizers[0],
         discriminator_optimizer=optimizers[1],
         loss=loss or BCE(),
+        penalty=NoPenalty(),
         latents=latents,  # type: ignore[arg-type]
         batches=batches,  # type: ignore[arg-type]
         streams=streams,
@@ -289,7 +293,7 @@ def test_images_seen_counts_the_real_samples_shown(drop_last: bool, d_steps: int
 
 
 @dataclass(frozen=True)
-class Weighted:
+class Weighted(AdversarialLoss):
     """A loss whose two objectives can be scaled apart."""
 
     d: float = 1.0
@@ -298,7 +302,7 @@ class Weighted:
     def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
         return self.d * LSGAN().discriminator(real_logits, fake_logits)
 
-    def generator(self, fake_logits: Tensor) -> Tensor:
+    def generator(self, fake_logits: Tensor, real_logits: Tensor | None = None) -> Tensor:
         return self.g * LSGAN().generator(fake_logits)
 
 
@@ -406,7 +410,7 @@ def test_bf16_computes_both_networks_in_bfloat16_and_hands_on_float32() -> None:
     made.game.loss = type(
         "Spy",
         (BCE,),
-        {"generator": lambda self, logits: (handed.append(logits.dtype), BCE.generator(self, logits))[1]},
+        {"generator": lambda self, logits, real=None: (handed.append(logits.dtype), BCE.generator(self, logits))[1]},
     )()
     made.game.play(0)
     assert set(computed) == {(torch.float32, torch.bfloat16)}

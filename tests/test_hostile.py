@@ -594,6 +594,11 @@ def holding(part: str, tensor: torch.Tensor) -> Change:
     return lambda mine: replace(mine, tensors={k: tensor if part in k else v for k, v in mine.tensors.items()})
 
 
+def adding(name: str, tensor: torch.Tensor, summed: str | None = None) -> Change:
+    more = {name: tensor} | ({summed: torch.zeros(())} if summed else {})
+    return lambda mine: replace(mine, tensors=mine.tensors | more)
+
+
 BROKEN_STATES: dict[str, Change] = {
     "no networks": without("network/"),
     "no discriminator": without("network/discriminator"),
@@ -611,7 +616,10 @@ BROKEN_STATES: dict[str, Change] = {
     "no count in the meter": without("meter/count"),
     "count of many numbers": holding("meter/count", torch.zeros(3, dtype=torch.int64)),
     "negative count": holding("meter/count", torch.tensor(-12)),
-    "sums of many numbers": holding("meter/sum", torch.zeros(3)),
+    "sums of many numbers": adding("meter/sum/loss/D", torch.zeros(3)),
+    "a sum of no steps": adding("meter/sum/loss/D", torch.zeros(())),
+    "a sum of more steps than there were": adding("meter/count/loss/D", torch.tensor(99), "meter/sum/loss/D"),
+    "a count that is no whole number": adding("meter/count/loss/D", torch.tensor(1.5)),
     "complex weights": lambda mine: replace(
         mine, tensors={k: v.to(torch.complex64) if "network" in k else v for k, v in mine.tensors.items()}
     ),

@@ -18,8 +18,9 @@ from gan_cli.models.dcgan64 import DCGAN64Discriminator, DCGAN64Generator
 from gan_cli.models.initialize import initialize
 from gan_cli.models.layers import activation
 from gan_cli.models.mlp import MLPDiscriminator, MLPGenerator
-from gan_cli.schema import Activation, Config
+from gan_cli.schema import Config
 from gan_cli.streams import Streams
+from gan_cli.target_options import Activation
 
 CPU = torch.device("cpu")
 MNIST, RGB64 = (1, 28, 28), (3, 64, 64)

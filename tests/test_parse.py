@@ -5,9 +5,11 @@ from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from dataclasses import fields, is_dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
@@ -16,6 +18,8 @@ from gan_cli.conf_dir import CONF_DIR
 from gan_cli.errors import Refused
 from gan_cli.parse import parse, parse_stored, split, to_plain, typed_as
 from gan_cli.schema import CommandConf, Config, Facts, SampleConf
+from gan_cli.target_options import TARGETS
+from gan_cli.targets import create, locate
 
 Plain = dict[str, Any]
 Groups = tuple[str, ...]
@@ -37,6 +41,14 @@ def composed(groups: Groups) -> Plain:
     OmegaConf.register_new_resolver("new_run_dir", lambda parent: parent, replace=True)
     with initialize_config_dir(config_dir=CONF_DIR, version_base="1.3"):
         return split(compose("train", overrides=list(groups)))[1]
+
+
+def read(plain: Plain) -> Config:
+    """A configuration, checked as a run checks it: losses and penalties declare their keys where they are built."""
+    config = parse(plain)
+    for path in ("loss", "penalty"):
+        create(getattr(config, path), path, None)
+    return config
 
 
 def changed(groups: Groups, key: str, value: Any) -> Plain:
@@ -103,7 +115,7 @@ def nodes(plain: Plain, prefix: str = "") -> Iterator[str]:
 )
 def test_a_key_that_nothing_declares_is_refused_by_its_full_name(groups: Groups, node: str) -> None:
     with pytest.raises(Refused, match=rf"^unknown key {node}no_such_key[;\s]"):
-        parse(changed(groups, f"{node}no_such_key", 1))
+        read(changed(groups, f"{node}no_such_key", 1))
 
 
 @pytest.mark.parametrize(
@@ -120,7 +132,7 @@ def test_a_key_that_nothing_declares_is_refused_by_its_full_name(groups: Groups,
 )
 def test_a_misspelt_key_is_refused_with_the_right_one(key: str, meant: str) -> None:
     with pytest.raises(Refused, match=rf"^unknown key {key}; did you mean .*{meant}"):
-        parse(changed((), key, 1))
+        read(changed((), key, 1))
 
 
 @pytest.mark.parametrize(
@@ -130,7 +142,7 @@ def test_a_misspelt_key_is_refused_with_the_right_one(key: str, meant: str) -> N
         *("latent.dim", "latent.distribution", "train.batch_size", "train.steps", "train.reuse", "device.type"),
         *("model.accepts", "model.generator", "model.generator.widths", "model.discriminator.dropout"),
         *("model.generator._target_", "loss._target_", "data._target_", "optim._target_"),
-        *("loss.real_target", "loss.d_scale", "data.kind", "data.split", "optim.lr", "optim.betas"),
+        *("data.kind", "data.split", "optim.lr", "optim.betas"),
         *("optim.generator.lr", "optim.discriminator.lr"),
     ],
 )
@@ -150,6 +162,13 @@ def test_what_only_the_user_can_know_is_asked_for() -> None:
 # Values: (groups, key, value, what the message says).
 
 LSGAN, DCGAN = ("loss=lsgan",), ("model=dcgan",)
+GP, R1, DRAGAN = ("penalty=gp",), ("penalty=r1",), ("penalty=dragan",)
+RING, GRID = ("data=ring8",), ("data=grid25",)
+DECLARING = [
+    locate(yaml.safe_load(path.read_text())["_target_"], "", [])
+    for group in ("loss", "penalty")
+    for path in Path(CONF_DIR, group).glob("*.yaml")
+]
 GAUSSIAN, POKEMON = ("data=gaussian2d",), ("data=pokemon",)
 LONG = [8] * 33
 
@@ -173,6 +192,22 @@ OUT_OF_RANGE: list[tuple[Groups, str, Any, str]] = [
     ((), "loss.generator_target", -0.1, "must be at least 0"),
     ((), "loss.d_scale", 0.0, "must be greater than 0"),
     (LSGAN, "loss.d_scale", -1.0, "must be greater than 0"),
+    ((), "loss.flip", -0.1, "must be at least 0"),
+    ((), "loss.flip", 1.0, "must be less than 1"),
+    (("loss=hinge",), "loss.d_scale", 0.0, "must be greater than 0"),
+    (GP, "penalty.weight", 0.0, "must be greater than 0"),
+    (GP, "penalty.every", 0, "must be at least 1"),
+    (R1, "penalty.gamma", 0.0, "must be greater than 0"),
+    (DRAGAN, "penalty.slope", 0.0, "must be greater than 0"),
+    (DRAGAN, "penalty.noise", 0.0, "must be greater than 0"),
+    ((), "optim.discriminator.weight_clip", 0.0, "must be greater than 0"),
+    (RING, "data.std", 0.0, "must be greater than 0"),
+    (RING, "data.radius", 0.0, "must be greater than 0"),
+    (RING, "data.modes", 0, "must be at least 1"),
+    (RING, "data.modes", 10_001, "must be at most 10000"),
+    (GRID, "data.side", 0, "must be at least 1"),
+    (GRID, "data.side", 101, "must be at most 100"),
+    (GRID, "data.spacing", 0.0, "must be greater than 0"),
     ((), "data.limit", 0, "must be at least 1"),
     ((), "data.suggested_epochs", 0, "must be at least 1"),
     (POKEMON, "data.channels", 0, "must be at least 1"),
@@ -215,18 +250,20 @@ OUT_OF_RANGE: list[tuple[Groups, str, Any, str]] = [
 @pytest.mark.parametrize(("groups", "key", "value", "words"), OUT_OF_RANGE)
 def test_a_number_out_of_range_is_refused_with_its_bound(groups: Groups, key: str, value: Any, words: str) -> None:
     with pytest.raises(Refused) as refusal:
-        parse(changed(groups, key, value))
+        read(changed(groups, key, value))
     assert str(refusal.value).startswith(f"{key} {words}")
 
 
 def test_the_list_above_covers_every_bound_of_a_training_configuration() -> None:
     declared = {
         (f.name, bound)
-        for cls in vars(schema).values()
+        for cls in (*vars(schema).values(), *TARGETS.values(), *DECLARING)
         if is_dataclass(cls) and cls not in (SampleConf, CommandConf, Facts)
         for f in fields(cls)
         for bound in f.metadata
     }
+    # The targets of cross-entropies are probabilities, at least on average: no bound of their numbers.
+    declared |= {(f"{name}_target", bound) for name in ("real", "fake", "generator") for bound in ("ge", "le")}
     words = {
         "at least": "ge",
         "greater than": "gt",
@@ -265,7 +302,7 @@ def test_the_list_above_covers_every_bound_of_a_training_configuration() -> None
 )
 def test_the_bounds_themselves_are_allowed(groups: Groups, key: str, value: Any) -> None:
     wanted = changed(groups, key, value)
-    assert to_plain(parse(wanted)) == wanted
+    assert to_plain(read(wanted)) == wanted
 
 
 @pytest.mark.parametrize(
@@ -279,7 +316,7 @@ def test_the_bounds_themselves_are_allowed(groups: Groups, key: str, value: Any)
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_a_number_that_is_not_finite_is_refused(groups: Groups, key: str, value: float) -> None:
     with pytest.raises(Refused, match=f"^{key}"):
-        parse(changed(groups, key, value))
+        read(changed(groups, key, value))
 
 
 @pytest.mark.parametrize("key", ["data.shift", "data.transform"])
@@ -325,7 +362,7 @@ def test_a_value_of_the_wrong_kind_is_refused_with_what_is_allowed(
     groups: Groups, key: str, value: Any, words: str
 ) -> None:
     with pytest.raises(Refused, match=rf"^{key}\b.*{words}"):
-        parse(changed(groups, key, value))
+        read(changed(groups, key, value))
 
 
 @pytest.mark.parametrize("key", ["model.generator", "model.discriminator", "loss", "data", "optim"])
@@ -336,7 +373,7 @@ def test_a_target_of_ours_that_does_not_exist_is_refused_with_the_nearest_one(ke
     target = right["_target_"]
     if target.startswith("gan_cli."):
         with pytest.raises(Refused, match=rf"^{key}\._target_: there is no {target}x; did you mean .*{target}\b"):
-            parse(changed((), f"{key}._target_", f"{target}x"))
+            read(changed((), f"{key}._target_", f"{target}x"))
     with pytest.raises(Refused, match=rf"^{key}\._target_ must name a class, not 3"):
         parse(changed((), f"{key}._target_", 3))
 
@@ -429,4 +466,4 @@ def names(config: Plain, prefix: str = "") -> Sequence[str]:
 def test_no_value_is_taken_as_it_comes(key: str) -> None:
     # A mapping in the place of a value is wrong everywhere.
     with pytest.raises(Refused, match=rf"^{key}"):
-        parse(changed((), key, {"no": "such thing"}))
+        read(changed((), key, {"no": "such thing"}))

@@ -28,6 +28,11 @@ SMALL = {
     "latents-cosine": (*TINY, "train.reuse=latents", "latent.distribution=normal", "optim.schedule.shape=cosine"),
     "ragged": (*TINY, "data.limit=60", "data.drop_last=false"),
     "bf16": (*TINY, "device.precision=bf16"),
+    "rsgan-lazy-r1r2": (*TINY, "loss=rsgan", "penalty=r1r2", "penalty.every=4"),
+    "wgan-gp": (*TINY, "loss=wgan", "penalty=gp", "train.d_steps=2", "device.precision=bf16"),
+    "wgan-clip": (*TINY, "loss=wgan", "optim.discriminator.weight_clip=0.01"),
+    "dragan-spectral": (*TINY, "loss=rahinge", "penalty=dragan", "model.discriminator.norm=spectral"),
+    "noisy-labels": (*TINY, "loss.real_target=[0.7,1.2]", "loss.fake_target=[0,0.3]", "loss.flip=0.1"),
     "dcgan": (
         "model=dcgan",
         "data.limit=96",

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from gan_cli.errors import Refused
-from gan_cli.losses import BCE
+from gan_cli.losses.bce import BCE
 from gan_cli.models.mlp import MLPGenerator
 from gan_cli.targets import create, locate
 
@@ -71,7 +71,7 @@ def test_own_class_is_made_from_its_options_and_the_facts_without_trusting_anyon
     made = create(node, "model.generator", [], **FACTS)
     assert type(made) is MLPGenerator
     assert str(made) == str(MLPGenerator(4, (2,), [5], "tanh"))
-    loss = create({"_target_": "gan_cli.losses.BCE", "real_target": 0.9}, "loss", [])
+    loss = create({"_target_": "gan_cli.losses.bce.BCE", "real_target": 0.9}, "loss", [])
     assert loss == BCE(real_target=0.9)
 
 
@@ -242,5 +242,5 @@ def test_a_mistake_in_a_users_own_code_keeps_its_traceback(imported: Path) -> No
 
 
 def test_locate_gives_the_object_itself() -> None:
-    assert locate("gan_cli.losses.BCE", "loss", []) is BCE
+    assert locate("gan_cli.losses.bce.BCE", "loss", []) is BCE
     assert locate("torch.optim.Adam", "optim", []) is torch.optim.Adam

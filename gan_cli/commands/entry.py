@@ -20,7 +20,7 @@ from omegaconf import OmegaConf
 from gan_cli import __version__, run_directory
 from gan_cli.commands.hydra_messages import causes, configuration_message
 from gan_cli.console import silence_stdout
-from gan_cli.errors import GanCliError, Refused, Stopped
+from gan_cli.errors import GanCliError, Incompatible, Refused, Stopped
 
 FREE_KEYS = ("checkpoint", "out", "indices", "data.root", "resume", "init_from", "hydra.run.dir", "hydra.sweep.dir")
 """Keys whose value is a path or other text: typed as it is, with `=`, commas and spaces in it."""
@@ -137,13 +137,19 @@ class SingleRunFailed(BaseException):
 
 @contextmanager
 def job() -> Iterator[None]:
-    """Around a command's work: a foreseen failure ends a single run quietly, while a sweep goes on to its next job."""
+    """Around a command's work: a foreseen failure ends a single run quietly, while a sweep goes on to its next job.
+
+    A combination that makes no sense is no failure of a sweep: it is told, and its cell stays empty.
+    """
     try:
         yield
     except (GanCliError, OSError) as error:
         if isinstance(error, OSError) and error.errno not in _NOT_OURS:
             raise
         if HydraConfig.get().mode == RunMode.MULTIRUN:
+            if isinstance(error, Incompatible):
+                print(f"refused: {error}", file=sys.stderr)
+                return
             raise
         raise SingleRunFailed(error) from error
 

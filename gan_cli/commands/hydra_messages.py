@@ -23,11 +23,18 @@ def configuration_message(error: Exception) -> str:
     known = [cause for cause in causes(error) if isinstance(cause, OmegaConfBaseException)]
     noise = re.compile(r"provider=|Config search path|_type=|full_key:|^See https|^To append|is not in struct")
     lines = [line.strip() for line in str(error).splitlines() if line.strip() and not noise.search(line)]
+    options = getattr(error, "options", None) or []  # Hydra gives each a line of its own
+    if options and lines[-len(options) :] == list(options):
+        lines[-len(options) - 1 :] = [f"{lines[-len(options) - 1]} {', '.join(options)}"]
     if known and known[0] is not error:
         lines.append(str(known[0]).splitlines()[0])
-    near = _near(error, known[0] if known else None)
+    cause = known[0] if known else None
+    near = _near(error, cause)
     if near:
         lines.append(f"Did you mean: {', '.join(near)}?")
+    elif cause is not None and isinstance(cause.parent_node, DictConfig) and cause.parent_node._key() is not None:
+        group = cause.parent_node._get_full_key(None)
+        lines.append(f"{group} has: {', '.join(_names(cause.parent_node)) or 'no keys'}")
     return "\n".join(dict.fromkeys(lines))
 
 
@@ -38,8 +45,13 @@ def _near(error: Exception, cause: OmegaConfBaseException | None) -> list[str]:
         return []
     wanted, parent = str(cause.key), cause.parent_node
     before = str(cause.full_key or wanted).removesuffix(wanted)
-    near = [before + name for name in nearest(wanted, [str(key) for key in parent])]
+    near = [before + name for name in nearest(wanted, _names(parent))]
     return near or [key for key in _leaves(parent._get_root()) if key.rsplit(".", 1)[-1] == wanted][:3]
+
+
+def _names(node: DictConfig) -> list[str]:
+    """The keys that a person would type."""
+    return [str(key) for key in node if key != "_target_"]
 
 
 def _leaves(node: Any, prefix: str = "") -> Iterator[str]:

@@ -73,9 +73,10 @@ def _resumed(plain: dict[str, Any], command: CommandConf, directory: RunDirector
 
     assert command.resume is not None
     stored = history.find(Path(command.resume).expanduser())
-    parse_stored(stored.config)  # by itself first: what follows walks through it
-    config = parse_stored(laid_over(stored.config, plain, original_configuration(directory.path), typed_now()))
-    check_changes(stored.config, to_plain(config), command.allow_changes)
+    # By itself first: what follows walks through it, and an older file lacks the keys of later versions.
+    before = to_plain(parse_stored(stored.config))
+    config = parse_stored(laid_over(before, plain, original_configuration(directory.path), typed_now()))
+    check_changes(before, to_plain(config), command.allow_changes)
     facts = typed_as(Facts, stored.facts, "the checkpoint's facts")
     run = build(config, directory, stored, command.trust)
     if run.facts["data_digest"] != facts.data_digest and "data" not in command.allow_changes:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from gan_cli.models.layers import activation as make_activation
 from gan_cli.models.layers import dropout as make_dropout
+from gan_cli.models.layers import map_norm, vector_norm, weighted
 
 
 class DCGANGenerator(nn.Module):
@@ -64,12 +65,14 @@ class DCGANGenerator(nn.Module):
 
 
 class DCGANDiscriminator(nn.Module):
-    """5×5 convolutions, each with a 2×2 max pooling, then two linear layers; no normalization.
+    """5×5 convolutions, each with a 2×2 max pooling, then two linear layers.
 
     Args:
         sample_shape: (C, S, S).
         hidden: width of the linear layer.
         widths: channels of the convolutions; each takes the resolution from s to (s - 4) / 2.
+        norm: of each hidden layer, before its activation: none (as in the course), batch, layer, instance, group, or
+            spectral, which normalizes the weights of all layers.
 
     Raises:
         ValueError: nothing is left of the image after the last pooling.
@@ -83,22 +86,24 @@ class DCGANDiscriminator(nn.Module):
         activation: str = "leaky_relu",
         slope: float = 0.01,
         dropout: float = 0.0,
+        norm: str = "none",
     ) -> None:
         super().__init__()
         channels, size, _ = sample_shape
         layers: list[nn.Module] = []
         left = size
         for width in widths:
-            layers += [nn.Conv2d(channels, width, 5), make_activation(activation, slope), nn.MaxPool2d(2)]
-            layers += make_dropout(dropout)
+            layers += [weighted(nn.Conv2d(channels, width, 5), norm), *map_norm(norm, width)]
+            layers += [make_activation(activation, slope), nn.MaxPool2d(2), *make_dropout(dropout)]
             channels, left = width, (left - 4) // 2
             if left < 1:
                 raise ValueError(
                     f"model.discriminator.widths has {len(widths)} entries, more 5×5 convolutions than an image of "
                     f"{size} pixels allows: give fewer, or a larger model.resolution"
                 )
-        layers += [nn.Flatten(), nn.Linear(channels * left * left, hidden), make_activation(activation, slope)]
-        self.layers = nn.Sequential(*layers, *make_dropout(dropout), nn.Linear(hidden, 1), nn.Flatten(0))
+        layers += [nn.Flatten(), weighted(nn.Linear(channels * left * left, hidden), norm), *vector_norm(norm, hidden)]
+        layers += [make_activation(activation, slope), *make_dropout(dropout), weighted(nn.Linear(hidden, 1), norm)]
+        self.layers = nn.Sequential(*layers, nn.Flatten(0))
 
     def forward(self, samples: Tensor) -> Tensor:
         """Images (N, C, S, S) to logits (N,)."""

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from gan_cli.models.layers import activation as make_activation
 from gan_cli.models.layers import dropout as make_dropout
+from gan_cli.models.layers import map_norm, weighted
 
 
 class DCGAN64Generator(nn.Module):
@@ -51,11 +52,14 @@ class DCGAN64Generator(nn.Module):
 
 
 class DCGAN64Discriminator(nn.Module):
-    """The generator mirrored: strided 4×4 convolutions without bias, each halving the resolution.
+    """The generator mirrored: strided 4×4 convolutions, each halving the resolution.
 
     Args:
         sample_shape: (C, S, S) with S = 4 · 2^len(widths).
         widths: channels, the last at 4×4.
+        norm: behind each convolution but the last: batch (as in the text), none, layer, instance, group, or spectral,
+            which normalizes the weights of all layers. Hidden convolutions have a bias where no norm behind them has
+            one.
 
     Raises:
         ValueError: the resolution is not 4 · 2^len(widths).
@@ -68,16 +72,18 @@ class DCGAN64Discriminator(nn.Module):
         activation: str = "leaky_relu",
         slope: float = 0.2,
         dropout: float = 0.0,
+        norm: str = "batch",
     ) -> None:
         super().__init__()
         width_in, size, _ = sample_shape
         _check_resolution(size, widths, "discriminator")
         layers: list[nn.Module] = []
         for width in widths:
-            layers += [nn.Conv2d(width_in, width, 4, 2, 1, bias=False), nn.BatchNorm2d(width)]
+            behind = map_norm(norm, width)
+            layers += [weighted(nn.Conv2d(width_in, width, 4, 2, 1, bias=not behind), norm), *behind]
             layers += [make_activation(activation, slope), *make_dropout(dropout)]
             width_in = width
-        self.layers = nn.Sequential(*layers, nn.Conv2d(width_in, 1, 4, 1, 0, bias=False), nn.Flatten(0))
+        self.layers = nn.Sequential(*layers, weighted(nn.Conv2d(width_in, 1, 4, 1, 0, bias=False), norm), nn.Flatten(0))
 
     def forward(self, samples: Tensor) -> Tensor:
         """Images (N, C, S, S) to logits (N,)."""

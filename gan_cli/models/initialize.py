@@ -1,7 +1,12 @@
 """Initial values of a network's parameters."""
 
+from collections.abc import Callable
+
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+_POWER_ITERATIONS = 15  # as torch makes when it registers a spectral norm
 
 
 @torch.no_grad()
@@ -18,8 +23,20 @@ def initialize(network: nn.Module, scheme: str, std: float) -> None:
         return
     for module in network.modules():
         if scheme == "xavier" and isinstance(module, nn.Linear | nn.ConvTranspose2d):
-            nn.init.xavier_uniform_(module.weight)
+            _draw(module, nn.init.xavier_uniform_)
         elif scheme == "normal" and isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
-            nn.init.normal_(module.weight, 0.0, std)
+            _draw(module, lambda weight: nn.init.normal_(weight, 0.0, std))
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
+
+
+def _draw(module: nn.Linear | nn.Conv2d | nn.ConvTranspose2d, fill: Callable[[Tensor], Tensor]) -> None:
+    if not parametrize.is_parametrized(module, "weight"):
+        fill(module.weight)
+        return
+    # A parametrized weight is computed anew each time: it is set through what computes it.
+    weight = torch.empty_like(module.weight)
+    fill(weight)
+    module.weight = weight
+    for _ in range(_POWER_ITERATIONS):
+        module.weight  # noqa: B018 (each reading is one power iteration of a spectral norm towards the new weight)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from gan_cli.models.layers import activation as make_activation
 from gan_cli.models.layers import dropout as make_dropout
+from gan_cli.models.layers import vector_norm, weighted
 
 
 class MLPGenerator(nn.Module):
@@ -49,6 +50,11 @@ class MLPDiscriminator(nn.Module):
     Args:
         sample_shape: (C, H, W) or (D,).
         widths: of the hidden layers.
+        norm: of each hidden layer, before its activation: none, batch, layer, group, or spectral, which normalizes the
+            weights of all layers.
+
+    Raises:
+        ValueError: the norm is "instance": a feature is one number, whose mean is itself.
     """
 
     def __init__(
@@ -58,10 +64,16 @@ class MLPDiscriminator(nn.Module):
         activation: str = "leaky_relu",
         slope: float = 0.01,
         dropout: float = 0.0,
+        norm: str = "none",
     ) -> None:
         super().__init__()
-        layers = _hidden_layers(prod(sample_shape), widths, activation, slope, dropout)
-        layers.append(nn.Linear(widths[-1] if widths else prod(sample_shape), 1))
+        if norm == "instance":
+            raise ValueError(
+                "norm=instance normalizes the maps of convolutions, and fully connected layers have none: "
+                "model.discriminator.norm=layer or group"
+            )
+        layers = _hidden_layers(prod(sample_shape), widths, activation, slope, dropout, norm)
+        layers.append(weighted(nn.Linear(widths[-1] if widths else prod(sample_shape), 1), norm))
         self.layers = nn.Sequential(nn.Flatten(), *layers, nn.Flatten(0))
 
     def forward(self, samples: Tensor) -> Tensor:
@@ -71,10 +83,11 @@ class MLPDiscriminator(nn.Module):
 
 
 def _hidden_layers(
-    width_in: int, widths: Sequence[int], activation: str, slope: float, dropout: float
+    width_in: int, widths: Sequence[int], activation: str, slope: float, dropout: float, norm: str = "none"
 ) -> list[nn.Module]:
     layers: list[nn.Module] = []
     for width in widths:
-        layers += [nn.Linear(width_in, width), make_activation(activation, slope), *make_dropout(dropout)]
+        layers += [weighted(nn.Linear(width_in, width), norm), *vector_norm(norm, width)]
+        layers += [make_activation(activation, slope), *make_dropout(dropout)]
         width_in = width
     return layers

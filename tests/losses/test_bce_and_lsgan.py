@@ -9,7 +9,9 @@ import torch
 from torch import Tensor
 from torch.testing import assert_close
 
-from gan_cli.losses import BCE, LSGAN, cross_entropy
+from gan_cli.losses.bce import BCE
+from gan_cli.losses.cross_entropy import cross_entropy
+from gan_cli.losses.lsgan import LSGAN
 
 TARGETS = [(1.0, 0.0, 1.0), (0.9, 0.0, 0.9), (0.9, 0.1, 1.0), (0.0, 1.0, 0.0), (0.5, 0.5, 0.5)]
 LOGITS = [0.0, 1e-3, 0.5, 1.0, 3.0, 10.0, 15.0, 19.5, 20.5, 25.0, 30.0, 36.0, 50.0, 200.0, 700.0]
@@ -155,7 +157,7 @@ def test_bce_with_reversed_targets_on_negated_logits_is_the_default() -> None:
 @pytest.mark.parametrize("loss", [BCE, LSGAN])
 def test_losses_are_functions_of_logits_alone(loss: type) -> None:
     assert list(inspect.signature(loss().discriminator).parameters) == ["real_logits", "fake_logits"]
-    assert list(inspect.signature(loss().generator).parameters) == ["fake_logits"]
+    assert list(inspect.signature(loss().generator).parameters) == ["fake_logits", "real_logits"]
     real, fake = torch.tensor(REAL), torch.tensor(FAKE)
     before = loss().discriminator(real, fake)
     torch.rand(3)

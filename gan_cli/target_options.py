@@ -1,0 +1,154 @@
+"""What stands under a `_target_`: the options of this project's own parts, with their types and ranges.
+
+Written down a second time beside the constructors, so that mistakes are told before torch is imported; a test holds the
+two equal.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+
+from omegaconf import MISSING
+
+from gan_cli.bounds import bounded
+
+
+class Activation(Enum):
+    relu = "relu"
+    leaky_relu = "leaky_relu"
+    tanh = "tanh"
+    elu = "elu"
+    gelu = "gelu"
+    silu = "silu"
+
+
+class Norm(Enum):
+    none = "none"
+    batch = "batch"
+    layer = "layer"
+    instance = "instance"
+    group = "group"
+    spectral = "spectral"
+
+
+class Fit(Enum):
+    stretch = "stretch"
+    crop = "crop"
+    pad = "pad"
+
+
+class Split(Enum):
+    train = "train"
+    test = "test"
+
+
+@dataclass
+class LayersConf:
+    widths: list[int] = bounded(ge=1, le=2**16, longest=32)
+    activation: Activation = MISSING
+    slope: float = bounded(ge=0)
+    dropout: float = bounded(ge=0, lt=1)
+
+
+@dataclass
+class DCGANConf(LayersConf):
+    hidden: int = bounded(ge=1, le=2**16)
+
+
+@dataclass
+class DiscriminatorConf(LayersConf):
+    norm: Norm = Norm.none
+
+
+@dataclass
+class DCGANDiscriminatorConf(DCGANConf):
+    norm: Norm = Norm.none
+
+
+@dataclass
+class DCGAN64DiscriminatorConf(LayersConf):
+    norm: Norm = Norm.batch
+
+
+@dataclass
+class MNISTConf:
+    split: Split = MISSING
+
+
+@dataclass
+class PicturesConf:
+    channels: int = bounded(ge=1)
+    resolution: int = bounded(ge=1, le=4096)
+    fit: Fit = MISSING
+    background: list[int] = bounded(ge=0, le=255, length=3)
+
+
+@dataclass
+class FolderConf(PicturesConf):
+    root: str = MISSING
+
+
+@dataclass
+class PokemonConf(PicturesConf):
+    root: str | None = MISSING
+
+
+@dataclass
+class GaussianConf:
+    num_samples: int = bounded(ge=1, le=10**7)
+    transform: list[list[float]] = MISSING
+    shift: list[float] = MISSING
+    data_seed: int = bounded(ge=0)
+
+
+@dataclass
+class MixtureConf:
+    std: float = bounded(gt=0)
+    num_samples: int = bounded(ge=1, le=10**7)
+    data_seed: int = bounded(ge=0)
+
+
+@dataclass
+class RingConf(MixtureConf):
+    modes: int = bounded(ge=1, le=10**4)
+    radius: float = bounded(gt=0)
+
+
+@dataclass
+class GridConf(MixtureConf):
+    side: int = bounded(ge=1, le=100)
+    spacing: float = bounded(gt=0)
+
+
+@dataclass
+class AdamConf:
+    betas: list[float] = bounded(ge=0, lt=1, length=2)
+    eps: float = bounded(ge=0)
+    weight_decay: float = bounded(ge=0)
+    fused: bool = MISSING
+
+
+TARGETS: dict[str, type] = {
+    "gan_cli.models.mlp.MLPGenerator": LayersConf,
+    "gan_cli.models.mlp.MLPDiscriminator": DiscriminatorConf,
+    "gan_cli.models.dcgan.DCGANGenerator": DCGANConf,
+    "gan_cli.models.dcgan.DCGANDiscriminator": DCGANDiscriminatorConf,
+    "gan_cli.models.dcgan64.DCGAN64Generator": LayersConf,
+    "gan_cli.models.dcgan64.DCGAN64Discriminator": DCGAN64DiscriminatorConf,
+    "gan_cli.data.mnist.load": MNISTConf,
+    "gan_cli.data.folder.load": FolderConf,
+    "gan_cli.data.pokemon.load": PokemonConf,
+    "gan_cli.data.gaussian2d.load": GaussianConf,
+    "gan_cli.data.mixtures.ring": RingConf,
+    "gan_cli.data.mixtures.grid": GridConf,
+    "torch.optim.Adam": AdamConf,
+}
+
+SELF_DECLARING = ("gan_cli.losses.", "gan_cli.penalties.")
+"""Where the targets lie whose options are their own dataclass fields, checked when they are built: adding one touches
+no file but its own and its YAML, and a mistake in their values is told after torch's import, not before."""
+
+RENAMED = {
+    "gan_cli.losses.BCE": "gan_cli.losses.bce.BCE",
+    "gan_cli.losses.LSGAN": "gan_cli.losses.lsgan.LSGAN",
+}
+"""Targets of earlier checkpoints by their names of today."""

@@ -1,0 +1,184 @@
+"""What does not go together is refused with what mends it; the table of the docs is the program's."""
+
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import TINY, Result
+from torch import nn
+
+from gan_cli.build import build
+from gan_cli.errors import Incompatible
+from gan_cli.run_directory import RunDirectory
+from gan_cli.schema import Config
+
+ROOT = Path(__file__).resolve().parents[1]
+Compose = Callable[..., Config]
+Cli = Callable[..., Result]
+
+IMAGES = ("data.limit=64", "train.batch_size=16", "latent.dim=4", "train.steps=2")
+SMALL = {
+    "mlp": TINY,
+    "dcgan": (
+        *("model=dcgan", *IMAGES, "model.generator.hidden=8", "model.generator.widths=[4,4]"),
+        *("model.discriminator.hidden=8", "model.discriminator.widths=[2,4]"),
+    ),
+    "dcgan64": (
+        *("model=dcgan64", "model.resolution=8", *IMAGES),
+        *("model.generator.widths=[4]", "model.discriminator.widths=[4]"),
+    ),
+}
+NORMS = ("none", "batch", "layer", "instance", "group", "spectral")
+
+
+def refusal(compose: Compose, path: Path, *overrides: str) -> str | None:
+    """Why a run cannot be built; None if it can, and has made a step."""
+    try:
+        run = build(compose(*overrides), RunDirectory(path))
+    except Incompatible as error:
+        return str(error)
+    run.advance()
+    run.meter.check()
+    return None
+
+
+@pytest.mark.parametrize("penalty", ["gp", "r1", "r2", "r1r2", "dragan"])
+@pytest.mark.parametrize("model", SMALL)
+def test_batch_normalization_refuses_every_penalty_and_each_override_that_is_named_mends_it(
+    model: str, penalty: str, compose: Compose, tmp_path: Path
+) -> None:
+    asked = (*SMALL[model], f"penalty={penalty}")
+    why = refusal(compose, tmp_path, *asked, "model.discriminator.norm=batch")
+    assert why is not None
+    assert "BatchNorm" in why
+    named = re.search(r"model\.discriminator\.norm=([\w|]+)", why)
+    assert named is not None
+    expected = [norm for norm in NORMS if norm != "batch" and (norm, model) != ("instance", "mlp")]
+    assert named[1].split("|") == expected
+    for norm in expected:
+        assert refusal(compose, tmp_path, *asked, f"model.discriminator.norm={norm}") is None
+    assert refusal(compose, tmp_path, *SMALL[model], "penalty=none", "model.discriminator.norm=batch") is None
+
+
+def test_the_penalty_that_is_refused_would_be_wrong_indeed() -> None:
+    # With BatchNorm the gradient of the sum of all logits holds what each sample does to the others: for a critic that
+    # is normalized last, the sum does not depend on the batch at all, and the penalty vanishes whatever the critic is.
+    torch.manual_seed(0)
+    critic = nn.Sequential(nn.Linear(3, 1, bias=False), nn.BatchNorm1d(1, affine=False), nn.Flatten(0)).double()
+    samples = torch.randn(8, 3, dtype=torch.float64, requires_grad=True)
+    (summed,) = torch.autograd.grad(critic(samples).sum(), samples)
+    assert float(summed.abs().max()) < 1e-12
+    per_sample = torch.autograd.functional.jacobian(critic, samples)
+    assert float(per_sample.abs().max()) > 0.1
+    crossing = per_sample.clone()
+    crossing[range(8), range(8)] = 0
+    assert float(crossing.abs().max()) > 0.01
+
+
+@pytest.mark.parametrize(
+    "mend",
+    [
+        *("penalty=gp", "penalty=r1", "penalty=dragan", "optim.discriminator.weight_clip=0.01"),
+        "model.discriminator.norm=spectral",
+    ],
+)
+def test_wgan_without_a_bound_on_the_slope_is_refused_and_each_bound_mends_it(
+    mend: str, compose: Compose, tmp_path: Path
+) -> None:
+    why = refusal(compose, tmp_path, *TINY, "loss=wgan")
+    assert why is not None
+    assert "no minimum" in why
+    for named in ("penalty=gp", "optim.discriminator.weight_clip=0.01", "model.discriminator.norm=spectral"):
+        assert named in why
+    assert refusal(compose, tmp_path, *TINY, "loss=wgan", mend) is None
+
+
+MINE = """
+from torch import nn
+
+class G(nn.Sequential):
+    def __init__(self, latent_dim, sample_shape):
+        super().__init__(nn.Linear(latent_dim, *sample_shape))
+
+class D(nn.Sequential):
+    def __init__(self, sample_shape):
+        super().__init__(nn.Linear(*sample_shape, 4), nn.BatchNorm1d(4), nn.Linear(4, 1), nn.Flatten(0))
+"""
+
+
+def test_a_network_of_ones_own_is_told_which_layer_to_replace(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "mixing_models.py").write_text(MINE)
+    path = list(sys.path)
+    own = ("model=custom", "model.generator._target_=mixing_models.G", "model.discriminator._target_=mixing_models.D")
+    try:
+        result = cli(*own, "data=gaussian2d", "penalty=r1")
+    finally:
+        sys.path[:] = path
+        sys.modules.pop("mixing_models", None)
+    assert result.code == 2
+    assert "replace BatchNorm1d in your discriminator" in result.err
+    assert "model.discriminator.norm" not in result.err
+
+
+def test_a_refusal_is_told_in_a_few_lines_and_leaves_nothing(cli: Cli, tmp_path: Path) -> None:
+    result = cli(*SMALL["dcgan64"], "penalty=r1")
+    assert (result.code, result.out) == (2, "")
+    assert len(result.err.splitlines()) <= 3
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_illegal_cell_of_a_sweep_is_named_and_is_no_failure(cli: Cli, tmp_path: Path) -> None:
+    result = cli(
+        "-m", *TINY, "train.steps=2", "loss=hinge,wgan", "penalty=none,gp", "model.discriminator.norm=none,batch"
+    )
+    assert result.code == 0, result.err
+    # 8 cells: gp with batch twice, wgan without a penalty twice.
+    assert result.err.count("refused: ") == 4
+    assert result.err.count("BatchNorm1d") == 2
+    assert result.err.count("no minimum") == 2
+    finished = sorted(path.parent.name for path in tmp_path.glob("outputs/multirun/*/*/*/summary.json"))
+    kept = sorted(path.name for path in tmp_path.glob("outputs/multirun/*/*/*") if path.is_dir())
+    assert len(finished) == 4
+    assert kept == finished
+
+
+@pytest.mark.slow
+def test_every_loss_with_every_penalty_and_norm_finishes_or_is_named_as_refused(cli: Cli, tmp_path: Path) -> None:
+    losses = "bce,minimax,lsgan,hinge,wgan,rsgan,rasgan,ralsgan,rahinge"
+    small = ("model.generator.widths=[32]", "model.discriminator.widths=[32]", "train.sample_every=0")
+    result = cli(
+        *("-m", "data=ring8", "model=mlp", "model.discriminator.norm=none,batch", f"loss={losses}", *small),
+        *("penalty=none,gp,r1,r2,r1r2,dragan", "train.steps=50", "train.checkpoint_every=0", "train.log_every=50"),
+    )
+    assert result.code == 0, result.err
+    # Without a norm: all 54 but wgan without a penalty; with batch: the 8 that need neither penalty nor bound.
+    finished = list(tmp_path.glob("outputs/multirun/*/*/*/summary.json"))
+    assert len(finished) == 53 + 8
+    assert result.err.count("refused: ") == 108 - len(finished)
+    assert result.err.count("no minimum") == 2
+    assert result.err.count("BatchNorm1d") == 9 * 5
+
+
+def test_the_table_of_the_documentation_is_what_the_program_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "docs"))
+    import legality_table
+
+    try:
+        assert legality_table.table() in (ROOT / "docs/axes.md").read_text()
+    finally:
+        sys.modules.pop("legality_table", None)
+
+
+def test_the_table_agrees_with_runs(compose: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "docs"))
+    import legality_table
+
+    verdicts = legality_table.verdicts()
+    sys.modules.pop("legality_table", None)
+    assert len(verdicts) == 9 * 6 * 6
+    for loss, penalty, norm in [("wgan", "none", "layer"), ("wgan", "none", "spectral"), ("rahinge", "r2", "batch")]:
+        asked = (*SMALL["dcgan64"], f"loss={loss}", f"penalty={penalty}", f"model.discriminator.norm={norm}")
+        assert (refusal(compose, tmp_path, *asked) is None) == verdicts[loss, penalty, norm]
