@@ -42,9 +42,9 @@ def rewind(directory: RunDirectory, step: int, train: TrainConf) -> None:
     That is all that lies after it, and what a run that ended there wrote although no cadence asked for it.
     """
     remove_temporaries(directory.path)
-    logged = train.log_every > 0 and (step % train.log_every == 0 or step == 1)
-    _keep_lines(directory.metrics, end=step + 1 if logged else step)
-    pictured = train.sample_every > 0 and step % train.sample_every == 0
+    logged = train.log_every > 0 and step > 0 and (step % train.log_every == 0 or step == 1)
+    pictured = train.sample_every > 0 and step > 0 and step % train.sample_every == 0
+    _keep_lines(directory.metrics, step, logged, pictured)
     _remove_numbered(directory.samples, end=step + 1 if pictured else step)
     _remove_numbered(directory.checkpoints, end=step + 1)
     for path in (directory.summary, directory.samples / "progress.webp"):
@@ -58,8 +58,9 @@ def _remove_numbered(folder: Path, end: int) -> None:
             path.unlink()
 
 
-def _keep_lines(path: Path, end: int) -> None:
-    """Keep the lines of steps below `end`; one that was cut off in writing goes too."""
+def _keep_lines(path: Path, step: int, logged: bool, pictured: bool) -> None:
+    """Keep the lines before `step`, and those that belong to it: the means if it is `logged`, the metrics, which come
+    with a picture, if it is `pictured`. One that was cut off in writing goes too."""
     if not path.exists():
         return
     kept = []
@@ -68,8 +69,10 @@ def _keep_lines(path: Path, end: int) -> None:
             content = json.loads(line)
         except (ValueError, RecursionError):
             continue  # cut off, or not ours
-        step = content.get("step") if isinstance(content, dict) else None
-        if line.endswith(b"\n") and isinstance(step, int) and step < end:
+        of = content.get("step") if isinstance(content, dict) else None
+        measured = of is not None and any(name.startswith("metrics/") for name in content)
+        end = step + 1 if (pictured if measured else logged) else step
+        if line.endswith(b"\n") and isinstance(of, int) and of < end:
             kept.append(line)
     with replacing(path) as file:
         file.write(b"".join(kept))

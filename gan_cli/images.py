@@ -42,7 +42,7 @@ def grid(images: Tensor, columns: int | None = None) -> Tensor:
     return tiled[:1] if images.shape[1] == 1 else tiled
 
 
-def scatter(groups: Mapping[str, Tensor]) -> Tensor:
+def scatter(groups: Mapping[str, Tensor], title: str = "") -> Tensor:
     """Points (N, D ≥ 2) of each named group in their first two coordinates: uint8 (3, H, W).
 
     The axes are fixed by the first group, so that successive plots compare; points outside are not shown.
@@ -63,6 +63,7 @@ def scatter(groups: Mapping[str, Tensor]) -> Tensor:
     axes.set_xlim(float(low[0] - margin[0]), float(high[0] + margin[0]))
     axes.set_ylim(float(low[1] - margin[1]), float(high[1] + margin[1]))
     axes.legend(loc="upper left")
+    axes.set_title(title, fontsize="medium")
     canvas.draw()
     width, height = canvas.get_width_height()
     rgba = torch.frombuffer(bytearray(canvas.buffer_rgba()), dtype=torch.uint8).reshape(height, width, 4)

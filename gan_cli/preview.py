@@ -1,5 +1,6 @@
-"""The pictures of a run: real samples once, and fakes from the same latents every time."""
+"""What a run looks at: real samples once, and fakes from the same latents every time."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -8,9 +9,35 @@ from torch import Tensor, nn
 from gan_cli import images
 from gan_cli.data.dataset import Dataset, as_network_input
 from gan_cli.latents import Latents
+from gan_cli.metrics.modes import PERFECT_IN_THE_PLANE, mode_coverage
 from gan_cli.sampling import sample
 
 _IMAGES, _POINTS = 64, 512
+_MODE_SAMPLES = 2500  # of which modes are counted, as in the papers that define the count
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One metric of the fakes.
+
+    Attributes:
+        name: as in `metrics/NAME`.
+        count: of how many fakes.
+        floor: what a perfect generator scores; of modes, where they do not overlap.
+    """
+
+    name: str
+    value: float
+    count: int
+    floor: float
+
+
+@dataclass(frozen=True)
+class Look:
+    """What was seen: a picture, uint8 (C, H, W), and what was measured beside it."""
+
+    picture: Tensor
+    measures: Sequence[Measure] = ()
 
 
 @dataclass(frozen=True)
@@ -26,12 +53,22 @@ class Preview:
         real = self._real()
         return images.grid(real) if self.dataset.is_images else images.scatter({"real": real})
 
-    def fake(self) -> Tensor:
-        """A grid of fakes, or a scatter plot of real and generated points: uint8 (C, H, W)."""
-        fakes = sample(self.generator, self.latents, range(self._count))
+    def fake(self) -> Look:
+        """A grid of fakes, or a scatter plot of real and generated points, with modes counted where there are modes."""
+        mixture = self.dataset.mixture
+        fakes = sample(self.generator, self.latents, range(_MODE_SAMPLES if mixture else self._count))
         if self.dataset.is_images:
-            return images.grid(fakes)
-        return images.scatter({"real": self._real(), "generated": fakes})
+            return Look(images.grid(fakes))
+        points = {"real": self._real(), "generated": fakes[: self._count]}
+        if mixture is None:
+            return Look(images.scatter(points))
+        found, modes = mode_coverage(fakes.cpu(), mixture.means, mixture.std), len(mixture.means)
+        title = f"{found.modes} of {modes} modes, {found.high_quality:.1%} of high quality"
+        measures = [
+            Measure("modes", found.modes, len(fakes), modes),
+            Measure("high_quality", found.high_quality, len(fakes), PERFECT_IN_THE_PLANE),
+        ]
+        return Look(images.scatter(points, title), measures)
 
     def _real(self) -> Tensor:
         """Samples from all over the data, whose neighbours are often alike."""

@@ -39,6 +39,7 @@ def step_bar(total: int, done: int) -> Iterator[StepBar]:
 
 
 def figures(values: Mapping[str, float]) -> str:
-    """Losses and speed as one short text."""
+    """Losses, metrics and speed as one short text."""
     losses = [f"{name} {value:.3f}" for name, value in values.items() if name.startswith("loss/")]
+    losses += [f"{name[8:]} {value:.3g}" for name, value in values.items() if name.startswith("metrics/")]
     return "  ".join([*losses, f"{values['speed/images_per_s']:,.0f} images/s"])

@@ -25,6 +25,7 @@ class Report:
         self._wall_before = float(run.facts.get("wall_s", 0))
         self._training_before = float(run.facts.get("training_s", 0))
         self._latest: dict[str, float] = {}
+        self._measured: dict[str, float] = {}
         self._read_at = (run.images_seen, self._stopwatch.seconds)
 
     @property
@@ -46,7 +47,7 @@ class Report:
         """The means since they were cleared.
 
         Args:
-            clear: whether the next means start here; not at the end of a run, which may be extended.
+            clear: whether the next means start here.
 
         Raises:
             Diverged: one of the losses was not finite.
@@ -63,13 +64,17 @@ class Report:
         self._read_at = now
 
     def picture(self) -> None:
-        """The fakes as they are now."""
+        """The fakes as they are now, and what can be measured of them."""
         with self._stopwatch.paused():
-            picture = self._run.preview.fake()
-            images.save_png(self._run.directory.sample(self._run.step), picture)
-            self._tracker.picture(self._run.step, "samples", picture)
+            look = self._run.preview.fake()
+            images.save_png(self._run.directory.sample(self._run.step), look.picture)
+            self._tracker.picture(self._run.step, "samples", look.picture)
+            for measure in look.measures:
+                self._tracker.measure(self._run.step, measure)
+            self._measured = {f"metrics/{measure.name}": measure.value for measure in look.measures}
             if self._latest:
-                log.info("step %d/%d  %s", self._run.step, self._run.total_steps, figures(self._latest))
+                shown = figures(self._latest | self._measured)
+                log.info("step %d/%d  %s", self._run.step, self._run.total_steps, shown)
 
     def save(self) -> None:
         """A checkpoint. The log is flushed first: it never lacks what a checkpoint has gone past."""
@@ -87,6 +92,7 @@ class Report:
         write_json(
             directory.summary,
             losses
+            | self._measured
             | {
                 "steps": self._run.step,
                 "images_seen": self._run.images_seen,

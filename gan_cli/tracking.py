@@ -11,8 +11,12 @@ from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
 
 from gan_cli import images
+from gan_cli.preview import Measure
 from gan_cli.resume import flattened
 from gan_cli.run_directory import RunDirectory
+
+_ABOUT = ("extractor", "count", "floor", "weights")
+"""What stands beside a metric and is no curve."""
 
 
 class Tracker:
@@ -26,7 +30,7 @@ class Tracker:
     def __init__(self, directory: RunDirectory, config: Mapping[str, Any], step: int) -> None:
         directory.tensorboard.mkdir(parents=True, exist_ok=True)
         self._lines = open(directory.metrics, "a", encoding="utf-8")  # noqa: SIM115 (closed on exit)
-        self._board = SummaryWriter(str(directory.tensorboard), purge_step=step or None)
+        self._board = SummaryWriter(str(directory.tensorboard), purge_step=step)
         for summary in hparams(_shown(config), {"loss/D": None, "loss/G": None}):
             self._board._get_file_writer().add_summary(summary)
         if step:
@@ -37,6 +41,13 @@ class Tracker:
         self._lines.write(json.dumps({"step": step} | dict(values)) + "\n")
         for name, value in values.items():
             self._board.add_scalar(name, value, step)
+
+    def measure(self, step: int, measure: Measure) -> None:
+        """One metric: a line of its own, with what it takes to read it, and one point of its curve."""
+        name = f"metrics/{measure.name}"
+        about = dict(zip(_ABOUT, (None, measure.count, measure.floor, "raw"), strict=True))
+        self._lines.write(json.dumps({"step": step, name: measure.value} | about) + "\n")
+        self._board.add_scalar(name, measure.value, step)
 
     def picture(self, step: int, name: str, image: Tensor) -> None:
         """A uint8 (C, H, W) picture."""
@@ -53,11 +64,12 @@ class Tracker:
 
     def _repeat(self, directory: RunDirectory, step: int) -> None:
         lines = directory.metrics.read_text().splitlines() if directory.metrics.exists() else []
-        latest = json.loads(lines[-1]) if lines else {}
-        if latest.pop("step", None) == step:
-            for name, value in latest.items():
-                if isinstance(value, int | float) and abs(value) < sys.float_info.max:
-                    self._board.add_scalar(name, value, step)
+        for content in map(json.loads, lines):
+            if content.pop("step", None) == step:
+                for name, value in content.items():
+                    number = isinstance(value, int | float) and abs(value) < sys.float_info.max
+                    if number and name not in _ABOUT:
+                        self._board.add_scalar(name, value, step)
         sample = images.read_png(directory.sample(step))
         if sample is not None:
             self.picture(step, "samples", sample)

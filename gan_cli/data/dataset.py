@@ -11,6 +11,19 @@ _CHUNK = 4096  # images resized at once: bounds the memory of the float copy
 
 
 @dataclass(frozen=True)
+class Mixture:
+    """The distribution of data made of equally likely round Gaussians.
+
+    Attributes:
+        means: (K, D), float64.
+        std: in every coordinate.
+    """
+
+    means: Tensor
+    std: float
+
+
+@dataclass(frozen=True)
 class Dataset:
     """All samples as one tensor, decoded once.
 
@@ -18,11 +31,13 @@ class Dataset:
         samples: uint8 (N, C, H, W) images with values 0 to 255, or float32 (N, D) vectors.
         labels: int64 (N,), classes counted from 0; None where the data have none.
         classes: the classes' names, in the order of the labels.
+        mixture: the distribution that vectors were drawn from, where it is a mixture whose modes can be counted.
     """
 
     samples: Tensor
     labels: Tensor | None = None
     classes: tuple[str, ...] = ()
+    mixture: Mixture | None = None
 
     def __len__(self) -> int:
         return len(self.samples)
