@@ -1,5 +1,6 @@
 """The documentation says what is true: its commands compose, its examples run, its tables are complete."""
 
+import importlib
 import re
 import shlex
 import sys
@@ -8,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import torch
 from conftest import TINY, Result
 
 from gan_cli import __version__
@@ -17,7 +19,9 @@ from gan_cli.parse import resolved, typed_as
 from gan_cli.schema import Config, SampleConf
 
 ROOT = Path(__file__).resolve().parents[1]
-README, GUIDE, CHANGES = ((ROOT / name).read_text() for name in ("README.md", "docs/guide.md", "CHANGELOG.md"))
+README, GUIDE, AXES, CHANGES = (
+    (ROOT / name).read_text() for name in ("README.md", "docs/guide.md", "docs/axes.md", "CHANGELOG.md")
+)
 HELP = Path(CONF_DIR, "hydra/help/train.yaml").read_text()
 
 
@@ -29,9 +33,9 @@ def commands(text: str, program: str) -> list[list[str]]:
 
 TRAINING = [
     arguments
-    for text in (README, GUIDE, HELP)
+    for text in (README, GUIDE, AXES, HELP)
     for arguments in commands(text, "gan-train")
-    if not re.search(r"resume=|--|slow_lsgan|custom|linear|optim.lrr", " ".join(arguments))
+    if not re.search(r"resume=|--|slow_lsgan|custom|optim.lrr", " ".join(arguments))
 ]
 
 
@@ -56,7 +60,7 @@ def test_every_sampling_command_is_typed(arguments: list[str]) -> None:
     typed_as(SampleConf, resolved(base | device | typed))
 
 
-@pytest.mark.parametrize("group", ["model", "loss", "data", "optim", "device", "experiment"])
+@pytest.mark.parametrize("group", ["model", "loss", "penalty", "data", "optim", "device", "experiment"])
 def test_readme_names_every_option_of_every_group(group: str) -> None:
     row = next(line for line in README.splitlines() if line.startswith(f"| `{group}=`"))
     for option in Path(CONF_DIR, group).glob("*.yaml"):
@@ -78,7 +82,7 @@ def test_makefile_has_every_target_that_is_spoken_of() -> None:
 
 
 def test_links_within_the_repository_lead_somewhere() -> None:
-    for name in ("README.md", "docs/guide.md", "CONTRIBUTING.md"):
+    for name in ("README.md", "docs/guide.md", "docs/axes.md", "CONTRIBUTING.md"):
         for link in re.findall(r"\]\((?!http)([^)#]+)", (ROOT / name).read_text()):
             assert (ROOT / name).parent.joinpath(link).exists(), link
 
@@ -110,12 +114,46 @@ def test_networks_of_the_readme_train_and_sample(cli: Callable[..., Result], bes
     assert Path("drawn/grid.png").exists()
 
 
-def test_loss_of_the_guide_trains(cli: Callable[..., Result], beside: Path) -> None:
-    (beside / "my_losses.py").write_text(python_block(GUIDE, "my_losses.py"))
+def loss_of_the_page(beside: Path) -> None:
+    """The two files that the page tells one to write, and no other."""
+    (beside / "my_losses.py").write_text(python_block(AXES, "my_losses.py"))
+    option = re.search(r"mine/loss/squared_hinge\.yaml:\n((?: {8}.*\n)+)", AXES)
+    assert option is not None
     (beside / "mine/loss").mkdir(parents=True)
-    (beside / "mine/loss/linear.yaml").write_text("_target_: my_losses.Linear\n")
-    result = cli("--config-dir", "mine", "loss=linear", *TINY)
+    (beside / "mine/loss/squared_hinge.yaml").write_text(re.sub(r"^ {8}", "", option[1], flags=re.MULTILINE))
+
+
+def test_a_loss_is_added_by_the_two_files_of_the_page(cli: Callable[..., Result], beside: Path) -> None:
+    loss_of_the_page(beside)
+    (typed,) = [arguments for arguments in commands(AXES, "gan-train") if "loss=squared_hinge" in arguments]
+    result = cli(*typed, *TINY)
     assert result.code == 0, result.err
+    # It takes part in sweeps, beside ours and with every penalty, and its keys are checked.
+    sweep = ("-m", "loss=squared_hinge,hinge", "penalty=none,gp,r1r2", "train.steps=2")
+    result = cli("--config-dir", "mine", *sweep, *TINY[:-4])
+    assert result.code == 0, result.err
+    assert len(list(beside.glob("outputs/multirun/*/*/*/summary.json"))) == 6
+    for wrong, words in (("loss.margin=0", "loss.margin must be greater than 0"), ("loss.margin=x", "a number")):
+        result = cli("--config-dir", "mine", "loss=squared_hinge", wrong, *TINY)
+        assert (result.code, words in result.err) == (2, True), result.err
+
+
+def test_the_loss_of_the_page_is_what_its_docstring_says(beside: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    loss_of_the_page(beside)
+    monkeypatch.syspath_prepend(str(beside))
+    loss = importlib.import_module("my_losses").SquaredHinge(margin=2.0)
+    real, fake = torch.tensor([3.0, 1.0, -1.0]), torch.tensor([-3.0, 0.0])
+    assert float(loss.discriminator(real, fake)) == pytest.approx((0 + 1 + 9) / 3 + (0 + 4) / 2)
+    assert float(loss.generator(fake)) == 1.5
+
+
+def test_a_loss_that_is_none_is_refused_with_what_it_should_be(cli: Callable[..., Result], beside: Path) -> None:
+    (beside / "my_losses.py").write_text("class Other:\n    pass\n")
+    (beside / "mine/loss").mkdir(parents=True)
+    (beside / "mine/loss/other.yaml").write_text("_target_: my_losses.Other\n")
+    result = cli("--config-dir", "mine", "loss=other", *TINY)
+    assert result.code == 2
+    assert "Other must derive from gan_cli.losses.AdversarialLoss" in result.err
 
 
 def test_preset_of_the_guide_composes(cli: Callable[..., Result], beside: Path) -> None:

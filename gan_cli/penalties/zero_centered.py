@@ -3,8 +3,11 @@
 With the papers' factor γ/2. Some published code leaves the ½ out: its γ is half of ours.
 """
 
+from abc import abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from gan_cli.bounds import bounded
@@ -14,58 +17,53 @@ from gan_cli.streams import Draws
 
 
 @dataclass(frozen=True)
-class R1(Penalty):
-    """The slope at real samples.
+class ZeroCentered(Penalty):
+    """The slope at some of the samples.
 
-        γ/2 · ‖∇D(r)‖²
+        γ/2 · Σ ‖∇D(x)‖² over the places x
 
     Args:
         gamma: γ; it belongs to the data's dimension, the batch size and the loss, and does not carry over to others.
         every: of how many updates one is penalized.
+    """
+
+    gamma: float = bounded(1.0, gt=0)
+    every: int = bounded(1, ge=1)
+
+    @abstractmethod
+    def places(self, real: Tensor, fake: Tensor) -> Sequence[Tensor]:
+        """Where the slope is penalized, each (N, ...)."""
+
+    def __call__(self, critic: ExactCritic, real: Tensor, fake: Tensor, draws: Draws) -> Tensor:
+        slopes = [squared_gradient_norm(critic, place) for place in self.places(real, fake)]
+        return self.gamma / 2 * torch.stack(slopes).sum(0)
+
+
+class R1(ZeroCentered):
+    """γ/2 · ‖∇D(r)‖², the slope at real samples.
 
     Source: Mescheder et al. 2018, arXiv:1801.04406, equation (9).
     """
 
-    gamma: float = bounded(1.0, gt=0)
-    every: int = bounded(1, ge=1)
-
-    def __call__(self, critic: ExactCritic, real: Tensor, fake: Tensor, draws: Draws) -> Tensor:
-        return self.gamma / 2 * squared_gradient_norm(critic, real)
+    def places(self, real: Tensor, fake: Tensor) -> Sequence[Tensor]:
+        return (real,)
 
 
-@dataclass(frozen=True)
-class R2(Penalty):
-    """The slope at fakes.
-
-        γ/2 · ‖∇D(f)‖²
-
-    Args:
-        gamma, every: as for R1.
+class R2(ZeroCentered):
+    """γ/2 · ‖∇D(f)‖², the slope at fakes.
 
     Source: Mescheder et al. 2018, arXiv:1801.04406, equation (10).
     """
 
-    gamma: float = bounded(1.0, gt=0)
-    every: int = bounded(1, ge=1)
-
-    def __call__(self, critic: ExactCritic, real: Tensor, fake: Tensor, draws: Draws) -> Tensor:
-        return self.gamma / 2 * squared_gradient_norm(critic, fake)
+    def places(self, real: Tensor, fake: Tensor) -> Sequence[Tensor]:
+        return (fake,)
 
 
-@dataclass(frozen=True)
-class R1R2(Penalty):
-    """The slope at real samples and at fakes, as R3GAN penalizes it.
-
-        γ/2 · (‖∇D(r)‖² + ‖∇D(f)‖²)
-
-    Args:
-        gamma, every: as for R1.
+class R1R2(ZeroCentered):
+    """γ/2 · (‖∇D(r)‖² + ‖∇D(f)‖²), both, as R3GAN penalizes them.
 
     Source: Huang et al. 2024, arXiv:2501.05441, equation (3).
     """
 
-    gamma: float = bounded(1.0, gt=0)
-    every: int = bounded(1, ge=1)
-
-    def __call__(self, critic: ExactCritic, real: Tensor, fake: Tensor, draws: Draws) -> Tensor:
-        return self.gamma / 2 * (squared_gradient_norm(critic, real) + squared_gradient_norm(critic, fake))
+    def places(self, real: Tensor, fake: Tensor) -> Sequence[Tensor]:
+        return (real, fake)
