@@ -20,7 +20,13 @@ ROWS = {
     "hinge": ["loss=hinge"],
     "rsgan + r1r2": ["loss=rsgan", "penalty=r1r2", "penalty.gamma=0.1"],
     "wgan + gp": ["loss=wgan", "penalty=gp", "penalty.weight=0.1"],
-    "wgan + gp, 5 D steps": ["loss=wgan", "penalty=gp", "penalty.weight=0.1", "train.d_steps=5"],
+    "wgan + gp, 5 D steps": [
+        "loss=wgan",
+        "penalty=gp",
+        "penalty.weight=0.1",
+        "train.d_steps=5",
+        "optim.betas=[0.5,0.9]",
+    ],
 }
 SEEDS = 10
 T_95 = {10: 2.262}  # Student's quantile at n - 1 degrees of freedom

@@ -14,6 +14,7 @@ from gan_cli.checkpoint import Checkpoint
 from gan_cli.constraints import WeightClip
 from gan_cli.data.batches import Batches
 from gan_cli.data.dataset import Dataset
+from gan_cli.ema import EMA
 from gan_cli.errors import Refused
 from gan_cli.games.gan import GAN
 from gan_cli.latents import Latents
@@ -25,7 +26,7 @@ from gan_cli.preview import Preview
 from gan_cli.run import Run
 from gan_cli.run_directory import RunDirectory
 from gan_cli.schedules import Schedule
-from gan_cli.schema import Config, Kind, OptimConf, PlayerOptimConf, ScheduleConf, Shape
+from gan_cli.schema import Config, Kind, OptimConf, PlayerOptimConf, ScheduleConf, Shape, Weights
 from gan_cli.streams import Streams
 from gan_cli.target_options import SELF_DECLARING, Norm
 from gan_cli.targets import create
@@ -42,7 +43,8 @@ def build(config: Config, directory: RunDirectory, stored: Checkpoint | None = N
         Refused: the parts do not fit each other, the data, the device or the checkpoint.
     """
     if stored is not None:
-        check_fit(stored, config, trusted)
+        averaged = () if config.ema.half_life is None else ("ema",)
+        check_fit(stored, config, trusted, ("generator", "discriminator", *averaged))
     device = accelerate.prepare(config.device)
     streams = Streams(config.seed, device)
     loaded = load_data(config, trusted)
@@ -54,6 +56,7 @@ def build(config: Config, directory: RunDirectory, stored: Checkpoint | None = N
     latents = Latents(config.latent.dim, config.latent.distribution.name, streams)
     generator = build_generator(config, dataset.sample_shape, streams, trusted).to(device)
     discriminator = build_discriminator(config, dataset.sample_shape, streams, trusted).to(device)
+    ema = EMA(generator, config.ema.half_life, config.ema.ramp_up) if config.ema.half_life is not None else None
     loss, penalty = build_objective(config, discriminator, trusted)
     optim = config.optim
     clip = optim.discriminator.weight_clip
@@ -81,10 +84,11 @@ def build(config: Config, directory: RunDirectory, stored: Checkpoint | None = N
         facts=facts,
         train=config.train,
         game=game,
-        preview=Preview(dataset, generator, latents),
+        preview=Preview(dataset, generator if ema is None else ema.network, latents, "raw" if ema is None else "ema"),
         total_steps=total_steps,
         rates=[(generator_optimizer, optim.generator.lr), (discriminator_optimizer, optim.discriminator.lr)],
         schedule=_schedule(config.optim.schedule),
+        ema=ema,
     )
     if stored is not None:
         run.restore(stored)
@@ -149,22 +153,31 @@ def build_objective(config: Config, discriminator: nn.Module, trusted: Trust = N
     return loss, penalty
 
 
-def restore_generator(stored: Checkpoint, trusted: Collection[str]) -> tuple[Config, nn.Module]:
+def restore_generator(
+    stored: Checkpoint, trusted: Collection[str], weights: Weights | None = None
+) -> tuple[Config, nn.Module]:
     """The trained generator of a checkpoint and its configuration, from that file alone.
 
     The file may be anyone's: its configuration is checked as if it were typed, may only name trusted classes, and is
     compared with the stored weights before memory is taken for it.
 
+    Args:
+        weights: the generator's own or its average; None takes the average where there is one.
+
     Raises:
-        Refused: the configuration is not valid or not trusted, or does not fit the weights.
+        Refused: the configuration is not valid or not trusted, or does not fit the weights, or there is no average.
     """
     config = parse_stored(stored.config)
     for path, node in (("loss", config.loss), ("penalty", config.penalty)):
         if node["_target_"].startswith(SELF_DECLARING):
             create(node, path, trusted)  # not needed here, but its values are checked nowhere else
-    shape = check_fit(stored, config, trusted, networks=("generator",))
+    averaged = config.ema.half_life is not None
+    if weights is Weights.ema and not averaged:
+        raise Refused("weights=ema: the run kept no average of its generator (ema.half_life was null): weights=raw")
+    name = "ema" if averaged and weights is not Weights.raw else "generator"
+    shape = check_fit(stored, config, trusted, networks=(name,))
     generator = build_generator(config, shape, Streams(config.seed, torch.device("cpu")), trusted)
-    stored.load_network("generator", generator)
+    stored.load_network(name, generator)
     return config, generator
 
 
@@ -187,7 +200,7 @@ def check_fit(
         raise Refused(f"the checkpoint's sample_shape must be a list of sizes, got {str(shape)[:80]}")
     _check_shape(shape := tuple(shape))
     streams = Streams(config.seed, torch.device("cpu"))
-    makers = {"generator": build_generator, "discriminator": build_discriminator}
+    makers = {"generator": build_generator, "ema": build_generator, "discriminator": build_discriminator}
     for name in networks:
         try:
             with torch.device("meta"):

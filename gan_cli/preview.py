@@ -23,6 +23,7 @@ class Measure:
     Attributes:
         name: as in `metrics/NAME`.
         count: of how many fakes.
+        weights: "raw", or "ema" where an average of the generator drew them.
         floor: what a perfect generator scores; of modes, where they do not overlap.
     """
 
@@ -30,6 +31,7 @@ class Measure:
     value: float
     count: int
     floor: float
+    weights: str
 
 
 @dataclass(frozen=True)
@@ -42,11 +44,16 @@ class Look:
 
 @dataclass(frozen=True)
 class Preview:
-    """Makes the pictures; `gan-sample` with the run's seed draws the same fakes."""
+    """Makes the pictures; `gan-sample` with the run's seed draws the same fakes.
+
+    Attributes:
+        generator: the one that draws; `weights` says which it is.
+    """
 
     dataset: Dataset
     generator: nn.Module
     latents: Latents
+    weights: str = "raw"
 
     def real(self) -> Tensor:
         """A grid of real images, or a scatter plot of real points: uint8 (C, H, W)."""
@@ -65,8 +72,8 @@ class Preview:
         found, modes = mode_coverage(fakes.cpu(), mixture.means, mixture.std), len(mixture.means)
         title = f"{found.modes} of {modes} modes, {found.high_quality:.1%} of high quality"
         measures = [
-            Measure("modes", found.modes, len(fakes), modes),
-            Measure("high_quality", found.high_quality, len(fakes), PERFECT_IN_THE_PLANE),
+            Measure("modes", found.modes, len(fakes), modes, self.weights),
+            Measure("high_quality", found.high_quality, len(fakes), PERFECT_IN_THE_PLANE, self.weights),
         ]
         return Look(images.scatter(points, title), measures)
 

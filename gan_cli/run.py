@@ -5,11 +5,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from gan_cli import checkpoint
 from gan_cli.checkpoint import Checkpoint
+from gan_cli.ema import EMA
 from gan_cli.games.game import Game
 from gan_cli.meter import Meter
 from gan_cli.preview import Preview
@@ -26,6 +27,7 @@ class Run:
         config: resolved, as plain containers: what a checkpoint stores.
         facts: what the configuration does not say and a reader of a checkpoint needs.
         total_steps: where the run ends.
+        ema: of the game's generator.
         rates: each optimizer with its base learning rate, which `schedule` scales.
         step: finished steps.
     """
@@ -40,6 +42,7 @@ class Run:
     total_steps: int
     rates: Sequence[tuple[Optimizer, float]]
     schedule: Schedule
+    ema: EMA | None = None
     meter: Meter = field(default_factory=Meter)
     step: int = 0
 
@@ -49,9 +52,17 @@ class Run:
         for optimizer, base in self.rates:
             for group in optimizer.param_groups:
                 group["lr"] = base * factor
+        seen = self.images_seen
         stats = self.game.play(self.step)
         self.step += 1
+        if self.ema is not None:
+            self.ema.update(self.game.networks["generator"], self.images_seen - seen, self.images_seen)
         self.meter.add(self.step, stats)
+
+    @property
+    def networks(self) -> dict[str, nn.Module]:
+        """What is saved, by name: those of the game, and the average."""
+        return self.game.networks | ({} if self.ema is None else {"ema": self.ema.network})
 
     @property
     def images_seen(self) -> int:
@@ -61,7 +72,7 @@ class Run:
     def state(self) -> Checkpoint:
         """All that an exact resume needs."""
         tensors: dict[str, Tensor] = {}
-        for name, network in self.game.networks.items():
+        for name, network in self.networks.items():
             tensors |= checkpoint.network_state(name, network)
         for player in self.game.players:
             tensors |= checkpoint.optimizer_state(player.name, player.optimizer)
@@ -74,7 +85,7 @@ class Run:
         Raises:
             Refused: it belongs to other networks.
         """
-        for name, network in self.game.networks.items():
+        for name, network in self.networks.items():
             stored.load_network(name, network)
         for player in self.game.players:
             stored.load_optimizer(player.name, player.optimizer)

@@ -33,6 +33,11 @@ class Precision(Enum):
     bf16 = "bf16"
 
 
+class Weights(Enum):
+    ema = "ema"
+    raw = "raw"
+
+
 class DeviceType(Enum):
     cpu = "cpu"
     cuda = "cuda"
@@ -103,6 +108,12 @@ class OptimConf:
 
 
 @dataclass
+class EMAConf:
+    half_life: float | None = bounded(None, gt=0)
+    ramp_up: float = bounded(0.05, gt=0)
+
+
+@dataclass
 class TrainConf:
     epochs: int = bounded(ge=1)
     steps: int | None = bounded(ge=1)
@@ -133,6 +144,7 @@ class Config:
     data: DataConf = MISSING
     latent: LatentConf = MISSING
     optim: OptimConf = MISSING
+    ema: EMAConf = field(default_factory=EMAConf)
     train: TrainConf = MISSING
     device: DeviceConf = MISSING
     seed: int = bounded(ge=0, lt=2**63)
@@ -173,5 +185,6 @@ class SampleConf:
     indices: str | int | None = MISSING
     seed: int = bounded(ge=0, lt=2**63)
     out: str = MISSING
+    weights: Weights | None = MISSING
     trust: list[str] = MISSING
     device: DeviceConf = MISSING

@@ -45,7 +45,7 @@ class Tracker:
     def measure(self, step: int, measure: Measure) -> None:
         """One metric: a line of its own, with what it takes to read it, and one point of its curve."""
         name = f"metrics/{measure.name}"
-        about = dict(zip(_ABOUT, (None, measure.count, measure.floor, "raw"), strict=True))
+        about = dict(zip(_ABOUT, (None, measure.count, measure.floor, measure.weights), strict=True))
         self._lines.write(json.dumps({"step": step, name: measure.value} | about) + "\n")
         self._board.add_scalar(name, measure.value, step)
 

@@ -101,6 +101,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     # Leaves know nothing of the program.
     "gan_cli.step": (),
     "gan_cli.constraints": (),
+    "gan_cli.ema": (),
     "gan_cli.traits": (),
     "gan_cli.metrics": ("gan_cli.metrics",),
     "gan_cli.schedules": (),
@@ -141,7 +142,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     ),
     # A run and its story take networks, losses and data as they are given.
     "gan_cli.run": (
-        *("gan_cli.checkpoint", "gan_cli.files", "gan_cli.games.game", "gan_cli.meter", "gan_cli.preview"),
+        *("gan_cli.checkpoint", "gan_cli.ema", "gan_cli.games.game", "gan_cli.meter", "gan_cli.preview"),
         *("gan_cli.run_directory", "gan_cli.schedules", "gan_cli.schema"),
     ),
     "gan_cli.loop": ("gan_cli.checkpoint", "gan_cli.errors", "gan_cli.report", "gan_cli.run", "gan_cli.signals"),
@@ -165,7 +166,7 @@ ARITHMETIC = (
     "gan_cli.critic",
     "gan_cli.models",
 )
-ARITHMETIC = (*ARITHMETIC, "gan_cli.constraints", "gan_cli.traits", "gan_cli.metrics")
+ARITHMETIC = (*ARITHMETIC, "gan_cli.constraints", "gan_cli.ema", "gan_cli.traits", "gan_cli.metrics")
 WORLD = {
     *("os", "io", "pathlib", "json", "time", "datetime", "logging", "random", "subprocess", "socket", "shutil"),
     *("sys", "pickle", "threading", "importlib"),

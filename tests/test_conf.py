@@ -94,7 +94,7 @@ def test_every_other_option_composes_to_what_its_file_says(group: str, compose: 
 def test_train_yaml_declares_what_the_schema_declares_and_nothing_else() -> None:
     file = content("train")
     assert file.keys() - {"defaults", "hydra"} == declared(Config, *GROUPS) | declared(CommandConf)
-    for key in ("latent", "train"):
+    for key in ("latent", "ema", "train"):
         cls = next(f.type for f in fields(Config) if f.name == key)
         assert isinstance(cls, type)
         assert file[key].keys() == declared(cls)

@@ -52,7 +52,7 @@ def test_every_training_command_composes(arguments: list[str], compose: Callable
 
 @pytest.mark.parametrize("arguments", commands(README, "gan-sample"), ids=" ".join)
 def test_every_sampling_command_is_typed(arguments: list[str]) -> None:
-    base = {"num_images": 1, "indices": None, "seed": 0, "out": "o", "trust": []}
+    base = {"num_images": 1, "indices": None, "seed": 0, "out": "o", "weights": None, "trust": []}
     typed = dict(argument.split("=") for argument in arguments)
     if "trust" in typed:
         typed["trust"] = [typed["trust"].strip("[]")]

@@ -217,6 +217,8 @@ OUT_OF_RANGE: list[tuple[Groups, str, Any, str]] = [
     (FOLDER, "data.background", [0, 0], "must have 3 entries, got 2"),
     (GAUSSIAN, "data.num_samples", 0, "must be at least 1"),
     (GAUSSIAN, "data.data_seed", -1, "must be at least 0"),
+    ((), "ema.half_life", 0.0, "must be greater than 0"),
+    ((), "ema.ramp_up", 0.0, "must be greater than 0"),
     ((), "latent.dim", 0, "must be at least 1"),
     ((), "optim.lr", 0.0, "must be greater than 0"),
     ((), "optim.generator.lr", 0.0, "must be greater than 0"),
@@ -446,6 +448,7 @@ def test_a_sampling_configuration_is_checked_by_the_same_rules(key: str, value: 
         "indices": None,
         "seed": 0,
         "out": "there",
+        "weights": "raw",
         "trust": [],
         "device": {"type": "cpu", "precision": "fp32", "threads": None},
     }

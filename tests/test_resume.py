@@ -32,9 +32,11 @@ SMALL = {
     "wgan-gp": (*TINY, "loss=wgan", "penalty=gp", "train.d_steps=2", "device.precision=bf16"),
     "wgan-clip": (*TINY, "loss=wgan", "optim.discriminator.weight_clip=0.01"),
     "dragan-spectral": (*TINY, "loss=rahinge", "penalty=dragan", "model.discriminator.norm=spectral"),
+    "ema": (*TINY, "ema.half_life=200", "train.d_steps=2"),
     "noisy-labels": (*TINY, "loss.real_target=[0.7,1.2]", "loss.fake_target=[0,0.3]", "loss.flip=0.1"),
     "dcgan": (
         "model=dcgan",
+        "ema.half_life=200",
         "data.limit=96",
         "model.generator.hidden=8",
         "model.generator.widths=[4,4]",

@@ -60,7 +60,7 @@ def _sample(composed: DictConfig) -> None:
 
     stored = checkpoint.load(checkpoint.resolve(Path(conf.checkpoint).expanduser()))
     device = accelerate.prepare(conf.device)
-    trained, generator = restore_generator(stored, conf.trust)
+    trained, generator = restore_generator(stored, conf.trust, conf.weights)
     generator.to(device)
     latents = Latents(trained.latent.dim, trained.latent.distribution.name, Streams(conf.seed, device))
     out = Path(conf.out).expanduser()
