@@ -5,6 +5,7 @@ The file is data: reading one runs nothing. Tensors are named `network/NAME/...`
 """
 
 import hashlib
+import inspect
 import json
 import re
 import shutil
@@ -97,7 +98,8 @@ def _expected_state(optimizer: Optimizer) -> dict[str, tuple[torch.dtype, tuple[
     models = [torch.zeros(parameter.shape, dtype=parameter.dtype) for parameter in parameters]
     for model in models:
         model.requires_grad_(True).grad = torch.zeros_like(model)
-    copy = type(optimizer)(models, **optimizer.defaults)
+    accepted = inspect.signature(type(optimizer)).parameters  # AdamW's defaults hold what it does not take
+    copy = type(optimizer)(models, **{key: value for key, value in optimizer.defaults.items() if key in accepted})
     copy.step()
     state = optimizer_state("", copy)
     return {path.removeprefix("optimizer//"): (tensor.dtype, tuple(tensor.shape)) for path, tensor in state.items()}

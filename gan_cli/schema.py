@@ -52,6 +52,7 @@ class Shape(Enum):
 class Init(Enum):
     default = "default"
     xavier = "xavier"
+    orthogonal = "orthogonal"
     normal = "normal"
 
 

@@ -127,6 +127,21 @@ class AdamConf:
     fused: bool = MISSING
 
 
+@dataclass
+class RMSpropConf:
+    alpha: float = bounded(ge=0, lt=1)
+    eps: float = bounded(ge=0)
+    momentum: float = bounded(ge=0, lt=1)
+    weight_decay: float = bounded(ge=0)
+
+
+@dataclass
+class SGDConf:
+    momentum: float = bounded(ge=0, lt=1)
+    weight_decay: float = bounded(ge=0)
+    fused: bool = MISSING
+
+
 TARGETS: dict[str, type] = {
     "gan_cli.models.mlp.MLPGenerator": LayersConf,
     "gan_cli.models.mlp.MLPDiscriminator": DiscriminatorConf,
@@ -141,6 +156,9 @@ TARGETS: dict[str, type] = {
     "gan_cli.data.mixtures.ring": RingConf,
     "gan_cli.data.mixtures.grid": GridConf,
     "torch.optim.Adam": AdamConf,
+    "torch.optim.AdamW": AdamConf,
+    "torch.optim.RMSprop": RMSpropConf,
+    "torch.optim.SGD": SGDConf,
 }
 
 SELF_DECLARING = ("gan_cli.losses.", "gan_cli.penalties.")

@@ -381,7 +381,7 @@ def test_initial_weights_take_gradients() -> None:
 OPTIONS = ("model.generator.widths=[4]", "model.discriminator.widths=[4]", "data=gaussian2d", "latent.dim=3")
 
 
-@pytest.mark.parametrize("init", ["default", "xavier", "normal"])
+@pytest.mark.parametrize("init", ["default", "xavier", "orthogonal", "normal"])
 @pytest.mark.parametrize("build", [build_generator, build_discriminator])
 def test_initial_weights_depend_on_the_seed_and_not_on_the_global_generator(
     build: Callable[..., nn.Module], init: str, compose: Compose
@@ -424,3 +424,17 @@ def test_layers_of_equal_shape_start_from_different_weights() -> None:
     initialize(network, "normal", 0.02)
     matrices = [parameter for parameter in network.parameters() if parameter.dim() == 2]
     assert not any(torch.equal(one, other) for one, other in pairwise(matrices))
+
+
+@pytest.mark.parametrize(
+    "make", [lambda: nn.Linear(12, 5), lambda: nn.Conv2d(3, 40, 3), lambda: nn.ConvTranspose2d(8, 4, 3)]
+)
+def test_orthogonal_weights_are_orthogonal_along_their_shorter_side(make: Callable[[], nn.Module]) -> None:
+    layer = make().double()
+    initialize(layer, "orthogonal", 0.02)
+    assert isinstance(layer.weight, Tensor)
+    assert isinstance(layer.bias, Tensor)
+    matrix = layer.weight.detach().flatten(1)
+    matrix = matrix if len(matrix) <= matrix.shape[1] else matrix.T
+    assert_close(matrix @ matrix.T, torch.eye(len(matrix), dtype=torch.float64), rtol=0, atol=1e-12)
+    assert not layer.bias.any()

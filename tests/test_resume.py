@@ -33,6 +33,9 @@ SMALL = {
     "wgan-clip": (*TINY, "loss=wgan", "optim.discriminator.weight_clip=0.01"),
     "dragan-spectral": (*TINY, "loss=rahinge", "penalty=dragan", "model.discriminator.norm=spectral"),
     "ema": (*TINY, "ema.half_life=200", "train.d_steps=2"),
+    "rmsprop": (*TINY, "optim=rmsprop", "optim.momentum=0.5"),
+    "sgd": (*TINY, "optim=sgd", "optim.momentum=0.9"),
+    "adamw": (*TINY, "optim=adamw"),
     "noisy-labels": (*TINY, "loss.real_target=[0.7,1.2]", "loss.fake_target=[0,0.3]", "loss.flip=0.1"),
     "dcgan": (
         "model=dcgan",

@@ -17,15 +17,22 @@ def initialize(network: nn.Module, scheme: str, std: float) -> None:
         scheme: "default" leaves what PyTorch drew. "xavier": Xavier uniform for the weights of Linear and
             ConvTranspose2d layers; convolutions and biases keep PyTorch's (CS231n's DCGAN). "normal": N(0, std²) for
             the weights of linear and convolutional layers, biases 0; BatchNorm starts at scale 1 and shift 0 (D2L).
+            "orthogonal": an orthogonal matrix (out, everything else) for the weights of the same layers, biases 0
+            (Saxe et al. 2014, arXiv:1312.6120).
         std: standard deviation for "normal".
     """
     if scheme == "default":
         return
+    fill: Callable[[Tensor], Tensor] = {
+        "xavier": nn.init.xavier_uniform_,
+        "normal": lambda weight: nn.init.normal_(weight, 0.0, std),
+        "orthogonal": nn.init.orthogonal_,
+    }[scheme]
     for module in network.modules():
         if scheme == "xavier" and isinstance(module, nn.Linear | nn.ConvTranspose2d):
-            _draw(module, nn.init.xavier_uniform_)
-        elif scheme == "normal" and isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
-            _draw(module, lambda weight: nn.init.normal_(weight, 0.0, std))
+            _draw(module, fill)
+        elif scheme != "xavier" and isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
+            _draw(module, fill)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
 
