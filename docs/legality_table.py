@@ -6,12 +6,12 @@ Every cell is the program's own verdict on the real parts of `conf/`; a test hol
 """
 
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 from gan_cli import legality
 from gan_cli.conf_dir import CONF_DIR
-from gan_cli.errors import Incompatible
 from gan_cli.models.dcgan64 import DCGAN64Discriminator
 from gan_cli.target_options import Norm
 from gan_cli.targets import create
@@ -20,7 +20,7 @@ from gan_cli.traits import critic_traits
 LEGAL = "✓"
 
 
-def parts(group: str) -> dict[str, object]:
+def parts(group: str) -> dict[str, Any]:
     """Every option of a group, built."""
     files = sorted(Path(CONF_DIR, group).glob("*.yaml"))
     return {path.stem: create(yaml.safe_load(path.read_text()), group, None) for path in files}
@@ -33,11 +33,8 @@ def verdicts() -> dict[tuple[str, str, str], bool]:
     for loss, made_loss in parts("loss").items():
         for penalty, made_penalty in parts("penalty").items():
             for norm, traits in critics.items():
-                try:
-                    legality.check(made_loss, made_penalty, traits, clipped=False, norms="")
-                    found[loss, penalty, norm] = True
-                except Incompatible:
-                    found[loss, penalty, norm] = False
+                asked = legality.Combination(made_loss, made_penalty, traits, clipped=False)
+                found[loss, penalty, norm] = asked.objection() is None
     return found
 
 

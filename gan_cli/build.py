@@ -1,7 +1,7 @@
 """From a checked configuration to the objects of a run; the only place where parts learn of each other."""
 
 import platform
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -29,7 +29,7 @@ from gan_cli.schedules import Schedule
 from gan_cli.schema import Config, Kind, OptimConf, PlayerOptimConf, ScheduleConf, Shape, Weights
 from gan_cli.streams import Streams
 from gan_cli.target_options import SELF_DECLARING, Norm
-from gan_cli.targets import create
+from gan_cli.targets import create, locate
 from gan_cli.traits import critic_traits
 
 Trust = Collection[str] | None
@@ -139,18 +139,27 @@ def build_objective(config: Config, discriminator: nn.Module, trusted: Trust = N
         Incompatible: they do not.
         Refused: one of them is none.
     """
-    loss, penalty = create(config.loss, "loss", trusted), create(config.penalty, "penalty", trusted)
-    for path, made, wanted in (("loss", loss, AdversarialLoss), ("penalty", penalty, Penalty)):
-        if not isinstance(made, wanted):
-            raise Refused(
-                f"{path}._target_: {type(made).__name__} must derive from {wanted.__module__}.{wanted.__name__}"
-            )
+    loss: AdversarialLoss = _derived(config.loss, "loss", AdversarialLoss, trusted)
+    penalty: Penalty = _derived(config.penalty, "penalty", Penalty, trusted)
     has_maps = any(isinstance(module, nn.Conv2d) for module in discriminator.modules())
     keeping = [norm.name for norm in Norm if norm is not Norm.batch and (norm is not Norm.instance or has_maps)]
-    norms = "|".join(keeping) if "norm" in config.model.discriminator else ""
     clipped = config.optim.discriminator.weight_clip is not None
-    legality.check(loss, penalty, critic_traits(discriminator), clipped, norms)
+    asked = legality.Combination(loss, penalty, critic_traits(discriminator), clipped)
+    legality.check(asked, keeping if "norm" in config.model.discriminator else ())
     return loss, penalty
+
+
+def _derived(node: Mapping[str, Any], path: str, base: type, trusted: Trust) -> Any:
+    """What the node names, which must be a whole class below `base`; looked at before it is called."""
+    found = locate(node["_target_"], path, trusted)
+    if not (isinstance(found, type) and issubclass(found, base)):
+        raise Refused(
+            f"{path}._target_: {getattr(found, '__name__', found)} must derive from {base.__module__}.{base.__name__}"
+        )
+    missing = sorted(getattr(found, "__abstractmethods__", ()))
+    if missing:
+        raise Refused(f"{path}._target_: {found.__name__} must define {' and '.join(missing)}")
+    return create(node, path, trusted)
 
 
 def restore_generator(
@@ -168,9 +177,9 @@ def restore_generator(
         Refused: the configuration is not valid or not trusted, or does not fit the weights, or there is no average.
     """
     config = parse_stored(stored.config)
-    for path, node in (("loss", config.loss), ("penalty", config.penalty)):
+    for path, node, base in (("loss", config.loss, AdversarialLoss), ("penalty", config.penalty, Penalty)):
         if node["_target_"].startswith(SELF_DECLARING):
-            create(node, path, trusted)  # not needed here, but its values are checked nowhere else
+            _derived(node, path, base, trusted)  # not needed here, but its values are checked nowhere else
     averaged = config.ema.half_life is not None
     if weights is Weights.ema and not averaged:
         raise Refused("weights=ema: the run kept no average of its generator (ema.half_life was null): weights=raw")

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from gan_cli.errors import RunFailed
+
 Logits = tuple[Tensor, ...]
 """The logits of each scale, (N, P): P positions of a sample, 1 for a critic that gives one answer."""
 
@@ -33,7 +35,8 @@ class Critic:
         """Samples to one logit each, (N,): the mean over positions, summed over scales, as losses weigh them.
 
         For penalties: in float32 whatever the precision of training, because bfloat16 leaves a gradient of a gradient
-        two digits; and uncompiled, because compiled code cannot be differentiated twice.
+        two digits; and uncompiled, because compiled code cannot be differentiated twice. (On a GPU float32 convolutions
+        may round to TF32, there as in all of float32 training.)
         """
         with torch.autocast(samples.device.type, enabled=False), torch.compiler.set_stance("force_eager"):
             scales = _by_scale(self.discriminator(samples))
@@ -41,8 +44,17 @@ class Critic:
 
 
 def over_scales(objective: Callable[..., Tensor], *logits: Logits) -> Tensor:
-    """The objective of each scale's logits, summed (Wang et al. 2018, arXiv:1711.11585, equation (3))."""
-    return torch.stack([objective(*scale) for scale in zip(*logits, strict=True)]).sum()
+    """The objective of each scale's logits, summed (Wang et al. 2018, arXiv:1711.11585, equation (3)).
+
+    Raises:
+        RunFailed: the objective is not a scalar.
+    """
+    values = torch.stack([objective(*scale) for scale in zip(*logits, strict=True)])
+    if values.dim() != 1:
+        raise RunFailed(
+            f"a loss must return a scalar, such as a mean; this one returned shape {tuple(values.shape[1:])}"
+        )
+    return values.sum()
 
 
 def mean_logit(logits: Logits) -> Tensor:

@@ -58,9 +58,8 @@ def locate(target: str, path: str, trusted: Collection[str] | None) -> Any:
     try:
         place = importlib.import_module(module)
         if name not in vars(place) and _within(target, OWN[:1]):
-            raise Refused(
-                f"{path}._target_: there is no {target}{did_you_mean(target, [f'{module}.{n}' for n in vars(place)])}"
-            )
+            own = [f"{module}.{n}" for n, v in vars(place).items() if getattr(v, "__module__", "") == module]
+            raise Refused(f"{path}._target_: there is no {target}{did_you_mean(target, own)}")
         found = getattr(place, name)
     except (ImportError, AttributeError, ValueError, TypeError) as error:
         raise Refused(f"{path}._target_: cannot import {target} ({error})") from error
@@ -108,7 +107,10 @@ def _check_types(target: Any, options: Mapping[str, Any], path: str) -> None:
     """Refuse a value that is not of the plain type with which a dataclass declares the field."""
     if not is_dataclass(target):
         return
-    hints = get_type_hints(target)
+    try:
+        hints = get_type_hints(target)
+    except NameError:  # annotations that exist for type checkers alone
+        return
     for key, value in options.items():
         wanted = hints.get(key)
         if wanted in _WORDS and not (type(value) is wanted or (wanted is float and type(value) is int)):

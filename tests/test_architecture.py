@@ -105,7 +105,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "gan_cli.traits": (),
     "gan_cli.metrics": ("gan_cli.metrics",),
     "gan_cli.schedules": (),
-    "gan_cli.critic": (),
+    "gan_cli.critic": ("gan_cli.errors",),
     "gan_cli.streams": (),
     "gan_cli.errors": (),
     "gan_cli.suggest": (),

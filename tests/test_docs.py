@@ -1,6 +1,7 @@
 """The documentation says what is true: its commands compose, its examples run, its tables are complete."""
 
 import importlib
+import json
 import re
 import shlex
 import sys
@@ -138,6 +139,20 @@ def test_a_loss_is_added_by_the_two_files_of_the_page(cli: Callable[..., Result]
         assert (result.code, words in result.err) == (2, True), result.err
 
 
+def test_a_run_with_a_loss_of_ones_own_goes_on_and_is_sampled_from(cli: Callable[..., Result], beside: Path) -> None:
+    loss_of_the_page(beside)
+    own = ("--config-dir", "mine")
+    assert cli(*own, "loss=squared_hinge", *TINY, "train.steps=4", "hydra.run.dir=run").code == 0
+    trusted = ("resume=run", "trust=[my_losses]")
+    for typed, steps in (((*own, *trusted), 6), ((*trusted, *own), 8), (("--config-dir=mine", *trusted), 10)):
+        result = cli(*typed, f"train.steps={steps}")
+        assert result.code == 0, result.err
+    assert json.loads(Path("run/status.json").read_text())["step"] == 10
+    result = cli(*own, "resume=run", "train.steps=12")
+    assert (result.code, "trust=[my_losses]" in result.err) == (2, True)
+    assert cli("checkpoint=run", "out=drawn", command=sample).code == 0  # the generator needs no loss
+
+
 def test_the_loss_of_the_page_is_what_its_docstring_says(beside: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     loss_of_the_page(beside)
     monkeypatch.syspath_prepend(str(beside))
@@ -147,13 +162,29 @@ def test_the_loss_of_the_page_is_what_its_docstring_says(beside: Path, monkeypat
     assert float(loss.generator(fake)) == 1.5
 
 
-def test_a_loss_that_is_none_is_refused_with_what_it_should_be(cli: Callable[..., Result], beside: Path) -> None:
-    (beside / "my_losses.py").write_text("class Other:\n    pass\n")
+BASE = "from gan_cli.losses import AdversarialLoss\n\n"
+HALF = (
+    BASE + "class Other(AdversarialLoss):\n    def generator(self, fake_logits, real_logits=None):\n        return 0\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("class Other:\n    pass\n", "Other must derive from gan_cli.losses.AdversarialLoss"),
+        ("def Other():\n    raise SystemExit(9)\n", "Other must derive from gan_cli.losses.AdversarialLoss"),
+        (HALF, "Other must define discriminator"),
+    ],
+)
+def test_a_loss_that_is_none_is_refused_with_what_it_should_be(
+    text: str, words: str, cli: Callable[..., Result], beside: Path
+) -> None:
+    (beside / "my_losses.py").write_text(text)
     (beside / "mine/loss").mkdir(parents=True)
     (beside / "mine/loss/other.yaml").write_text("_target_: my_losses.Other\n")
     result = cli("--config-dir", "mine", "loss=other", *TINY)
     assert result.code == 2
-    assert "Other must derive from gan_cli.losses.AdversarialLoss" in result.err
+    assert words in result.err
 
 
 def test_preset_of_the_guide_composes(cli: Callable[..., Result], beside: Path) -> None:

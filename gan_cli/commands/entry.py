@@ -50,7 +50,7 @@ def run(
     try:
         with _terminable():
             arguments = quote_free(prepare([_expanded(argument) for argument in sys.argv[1:]]))
-            sys.argv[1:] = sorted(arguments, key=lambda argument: argument != "-m")  # argparse wants it first
+            sys.argv[1:] = options_first(arguments)
             main()
     except SingleRunFailed as failed:
         return _report(failed.error, program, wants_traceback)
@@ -69,6 +69,21 @@ def run(
         if not wants_traceback:
             os.environ.pop(_FULL_ERROR, None)
     return 0
+
+
+_WITH_VALUE = ("--config-dir", "-cd", "--config-path", "-cp", "--config-name", "-cn", "--package", "-p", "--cfg", "-c")
+
+
+def options_first(arguments: Sequence[str]) -> list[str]:
+    """Options, with their values, before overrides: argparse takes overrides that are next to each other alone."""
+    options: list[str] = []
+    overrides: list[str] = []
+    takes_value = False
+    for argument in arguments:
+        of_option = takes_value or argument.startswith("-")
+        (options if of_option else overrides).append(argument)
+        takes_value = argument in _WITH_VALUE and not takes_value
+    return options + overrides
 
 
 @contextmanager

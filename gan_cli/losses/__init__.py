@@ -1,7 +1,8 @@
 """Adversarial losses, one a file: functions of logits alone.
 
 In the formulas D(x) is a logit, r a real sample and f a fake one, σ the sigmoid, E the mean over the batch. Logits come
-in any float type and any shape (N, ...); the scalar that the player minimizes leaves in the logits' type.
+in any float type, (N, P) for N samples of P positions each (or (N,), where no target is random); the scalar that the
+player minimizes leaves in the logits' type.
 """
 
 from abc import ABC, abstractmethod

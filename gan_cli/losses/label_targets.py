@@ -49,7 +49,9 @@ class LabelTargets:
                 for name, own, other in (("real", real, fake), ("fake", fake, real))
             )
         generator = _draw(self.generator_target, draws, "targets/generator", count)
-        return replace(self, real_target=real, fake_target=fake, generator_target=generator)
+        drawn = {"real_target": real, "fake_target": fake, "generator_target": generator}
+        changed: dict[str, Any] = {name: target for name, target in drawn.items() if isinstance(target, Tensor)}
+        return replace(self, **changed)
 
 
 def mean_target(target: Target) -> float:

@@ -26,13 +26,14 @@ class Penalty(ABC):
             it joins the step of the loss, the number of steps stays, and nothing is to be corrected.
         per_sample: whether it differentiates a sample's logit as a function of that sample alone. It is meaningless
             then for a critic whose logits depend on the whole batch.
-        bounds_slope: whether it holds the critic's slope.
+        bounds_slope: whether it holds the critic's slope all the way from real samples to fakes. A penalty at the
+            samples alone does not: between them the critic may jump.
     """
 
     per_sample: ClassVar[bool] = True
-    bounds_slope: ClassVar[bool] = True
+    bounds_slope: ClassVar[bool] = False
 
-    every: int
+    every: int = 1
 
     @abstractmethod
     def __call__(self, critic: ExactCritic, real: Tensor, fake: Tensor, draws: Draws) -> Tensor:

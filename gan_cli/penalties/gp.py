@@ -1,6 +1,7 @@
 """The gradient penalty of WGAN-GP: a slope of 1 on the way from real samples to fakes."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor
 
@@ -23,6 +24,8 @@ class GradientPenalty(Penalty):
 
     Source: Gulrajani et al. 2017, arXiv:1704.00028, equation (3), with its λ of 10; one-sided: appendix C.
     """
+
+    bounds_slope: ClassVar[bool] = True
 
     weight: float = bounded(10.0, gt=0)
     one_sided: bool = False

@@ -14,7 +14,6 @@ class NoPenalty(Penalty):
     """Never due, and 0 if asked."""
 
     per_sample: ClassVar[bool] = False
-    bounds_slope: ClassVar[bool] = False
     every: int = field(default=0, init=False)
 
     def __call__(self, critic: ExactCritic, real: Tensor, fake: Tensor, draws: Draws) -> Tensor:
