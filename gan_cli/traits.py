@@ -31,11 +31,12 @@ def critic_traits(discriminator: nn.Module) -> CriticTraits:
         for module in discriminator.modules()
         if isinstance(module, _BatchNorm) or getattr(module, MIXES_SAMPLES, False)
     ]
-    held = {f"{name}.parametrizations.weight.original" for name, m in discriminator.named_modules() if is_spectral(m)}
+    spectral = [module for module in discriminator.modules() if is_spectral(module)]
+    held = {id(module.get_parameter("parametrizations.weight.original")) for module in spectral}
     free = [
         name
-        for name, _ in discriminator.named_parameters()
-        if name.rsplit(".", 1)[-1] != "bias" and name not in {key.removeprefix(".") for key in held}
+        for name, parameter in discriminator.named_parameters()
+        if name.rsplit(".", 1)[-1] != "bias" and id(parameter) not in held
     ]
     return CriticTraits(kinds[0] if kinds else None, bool(held) and not free)
 

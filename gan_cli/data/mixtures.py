@@ -44,9 +44,8 @@ def grid(
 
 def _draw(means: Tensor, std: float, num_samples: int, data_seed: int) -> Dataset:
     """Points of equally likely modes, with the mode as the label."""
-    streams = Streams(data_seed, torch.device("cpu"))
-    shares = streams.uniform("data/mixture/mode", 0, (num_samples,)).add(1).div(2)
-    labels = (shares * len(means)).long()
-    noise = streams.normal("data/mixture/noise", 0, (num_samples, 2))
+    draws = Streams(data_seed, torch.device("cpu")).draws("data/mixture", 0)
+    labels = (draws.uniform("mode", (num_samples,)) * len(means)).long()
+    noise = draws.normal("noise", (num_samples, 2))
     points = means.float()[labels] + std * noise
     return Dataset(points, labels, tuple(map(str, range(len(means)))), Mixture(means, std))

@@ -51,7 +51,7 @@ class LabelTargets:
         generator = _draw(self.generator_target, draws, "targets/generator", count)
         drawn = {"real_target": real, "fake_target": fake, "generator_target": generator}
         changed: dict[str, Any] = {name: target for name, target in drawn.items() if isinstance(target, Tensor)}
-        return replace(self, **changed)
+        return replace(self, **changed) if changed else self
 
 
 def mean_target(target: Target) -> float:
