@@ -182,7 +182,7 @@ def test_arithmetic_uses_torch_alone_and_knows_neither_files_nor_time(module: st
 KNOWN_BY = {
     "hydra": ("gan_cli.commands",),
     "omegaconf": ("gan_cli.commands", "gan_cli.parse", "gan_cli.schema", "gan_cli.target_options"),
-    "safetensors": ("gan_cli.checkpoint",),
+    "safetensors": ("gan_cli.checkpoint", "gan_cli.extractors"),
     "torch.utils.tensorboard": ("gan_cli.tracking",),
     "matplotlib": ("gan_cli.images",),
     "PIL": ("gan_cli.images", "gan_cli.data.pictures"),
