@@ -105,6 +105,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "gan_cli.traits": (),
     "gan_cli.metrics": ("gan_cli.metrics",),
     "gan_cli.schedules": (),
+    "gan_cli.augment": ("gan_cli.augment", "gan_cli.bounds", "gan_cli.streams"),
     "gan_cli.critic": ("gan_cli.errors",),
     "gan_cli.streams": (),
     "gan_cli.errors": (),
@@ -167,6 +168,7 @@ ARITHMETIC = (
     "gan_cli.models",
 )
 ARITHMETIC = (*ARITHMETIC, "gan_cli.constraints", "gan_cli.ema", "gan_cli.traits", "gan_cli.metrics")
+ARITHMETIC = (*ARITHMETIC, "gan_cli.augment")
 WORLD = {
     *("os", "io", "pathlib", "json", "time", "datetime", "logging", "random", "subprocess", "socket", "shutil"),
     *("sys", "pickle", "threading", "importlib"),
