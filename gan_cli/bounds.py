@@ -1,7 +1,7 @@
 """What numbers a field of a dataclass accepts: declared once, beside the field, and checked wherever it is filled."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import Field, field, fields, is_dataclass
 from typing import Any
 
@@ -18,6 +18,7 @@ _BOUNDS = {
 def bounded(default: Any = "???", **bounds: Any) -> Any:
     """A field with bounds: `ge`, `gt`, `le`, `lt` on a number or on each in a list; `length`, `longest` on a list.
 
+    With `scheduled=True`, and typed Any, a mapping of start and end may stand for a number; both keep to the bounds.
     Without a default the value must be given ("???" is OmegaConf's mark for that).
     """
     return field(default=default, metadata=bounds)
@@ -57,5 +58,7 @@ def _numbers(value: Any) -> Iterator[float]:
     if isinstance(value, list | tuple):
         for inner in value:
             yield from _numbers(inner)
+    elif isinstance(value, Mapping):
+        yield from _numbers([value.get("start"), value.get("end")])
     elif isinstance(value, int | float):
         yield value

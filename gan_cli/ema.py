@@ -21,6 +21,7 @@ class EMA:
 
     Attributes:
         network: the average, always in evaluation mode.
+        half_life: a schedule may set it anew each step.
 
     Source: Karras et al. 2018, arXiv:1710.10196, for averaging a GAN's generator; the half-life in images and its ramp
     are those of StyleGAN2-ADA's published settings (Karras et al. 2020, arXiv:2006.06676).
@@ -28,7 +29,7 @@ class EMA:
 
     def __init__(self, network: nn.Module, half_life: float, ramp_up: float) -> None:
         self.network = deepcopy(network).eval().requires_grad_(False)
-        self._half_life = half_life
+        self.half_life = half_life
         self._ramp_up = ramp_up
 
     @torch.no_grad()
@@ -39,7 +40,7 @@ class EMA:
             images: how many real images the step showed.
             images_seen: how many all steps have shown, this one included.
         """
-        decay = 0.5 ** (images / min(self._half_life, self._ramp_up * images_seen))
+        decay = 0.5 ** (images / min(self.half_life, self._ramp_up * images_seen))
         for average, now in zip(self.network.parameters(), network.parameters(), strict=True):
             average.lerp_(now, 1 - decay)
         for copied, current in zip(self.network.buffers(), network.buffers(), strict=True):

@@ -14,8 +14,9 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigKeyError, ConfigTypeError, OmegaConfBaseException, ValidationError
 
 from gan_cli.bounds import check_bounds
-from gan_cli.errors import Incompatible, Refused
-from gan_cli.schema import CommandConf, Config, DataConf, Kind, OptimConf
+from gan_cli.errors import Refused
+from gan_cli.relations import check_relations
+from gan_cli.schema import CommandConf, Config, DataConf, Kind, OptimConf, ScheduledConf
 from gan_cli.suggest import did_you_mean
 from gan_cli.target_options import RENAMED, SELF_DECLARING, TARGETS
 
@@ -41,16 +42,12 @@ def parse(config: DictConfig | Mapping[str, Any]) -> Config:
     typed.model.discriminator = _target_options(typed.model.discriminator, "model.discriminator")
     typed.loss = _target_options(typed.loss, "loss")
     typed.penalty = _target_options(typed.penalty, "penalty")
+    typed.augment = _target_options(typed.augment, "augment")
     typed.data.source = _target_options(typed.data.source, "data")
     typed.optim.optimizer = _target_options(typed.optim.optimizer, "optim")
     if not all(isinstance(kind, Kind) for kind in typed.model.accepts):
         raise Refused(f"model.accepts must be a list of kinds, got {plain['model']['accepts']}")
-    if typed.data.kind not in typed.model.accepts:
-        takes = " and ".join(kind.name for kind in typed.model.accepts)
-        raise Incompatible(
-            f"this model takes {takes} data, and the data are {typed.data.kind.name}s.\n"
-            f"Use model=mlp, which takes both, or data that are {takes}s, such as data=mnist."
-        )
+    check_relations(typed)
     return typed
 
 
@@ -86,6 +83,7 @@ def resolved(config: DictConfig | Mapping[str, Any]) -> dict[str, Any]:
 def typed_as(cls: type, plain: dict[str, Any], path: str = "") -> Any:
     """`plain` as the dataclass `cls`; `path` is where it stands, for the messages."""
     prefix = f"{path}." if path else ""
+    _check_groups(cls, plain, prefix)
     try:
         merged = OmegaConf.merge(OmegaConf.structured(cls), plain)
         missing = sorted(OmegaConf.missing_keys(merged))
@@ -103,8 +101,47 @@ def typed_as(cls: type, plain: dict[str, Any], path: str = "") -> Any:
         raise Refused(f"{prefix}{error.full_key}: {str(error).splitlines()[0]}") from error
     except OmegaConfBaseException as error:
         raise Refused(f"{path or 'the configuration'}: {str(error).splitlines()[0]}") from error
+    _settle(typed, prefix)
     check_bounds(typed, prefix)
     return typed
+
+
+def _settle(typed: Any, prefix: str) -> None:
+    """Check what stands in the fields that may be scheduled, and in those of the dataclasses within."""
+    for f in fields(typed):
+        value = getattr(typed, f.name)
+        if is_dataclass(value):
+            _settle(value, f"{prefix}{f.name}.")
+        elif f.metadata.get("scheduled") and not (value is None and f.default is None):
+            key = f"{prefix}{f.name}"
+            several = [_scheduled(entry, f"{key}[{i}]") for i, entry in enumerate(value)] if f.type is not Any else None
+            setattr(typed, f.name, _scheduled(value, key) if several is None else several)
+
+
+def _scheduled(value: Any, path: str) -> Any:
+    """A number, or a complete description of how one changes."""
+    if isinstance(value, Mapping):
+        return to_plain(typed_as(ScheduledConf, {str(key): entry for key, entry in value.items()}, path))
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise Refused(f"{path} must be a number, or {{start: NUMBER, end: NUMBER, shape: linear}}, got {value!r}")
+    return float(value)
+
+
+def _completed(value: Any, path: str) -> Any:
+    """A value of which nothing is declared, with every schedule in it made complete."""
+    if isinstance(value, list):
+        return [_completed(entry, f"{path}[{i}]") for i, entry in enumerate(value)]
+    return _scheduled(value, path) if isinstance(value, Mapping) and "start" in value else value
+
+
+def _check_groups(cls: Any, plain: Mapping[str, Any], prefix: str) -> None:
+    """Refuse a value where a group of keys is declared; OmegaConf does not say where."""
+    for f in fields(cls):
+        if is_dataclass(f.type) and f.name in plain:
+            inner = plain[f.name]
+            if not isinstance(inner, Mapping):
+                raise Refused(f"{prefix}{f.name} must be a group of keys, not {inner!r}")
+            _check_groups(f.type, inner, f"{prefix}{f.name}.")
 
 
 def _not_a_list(cls: Any, plain: Mapping[str, Any]) -> str | None:
@@ -141,6 +178,8 @@ def _target_options(node: dict[str, Any], path: str) -> dict[str, Any]:
         options = {f.name: _plain(getattr(typed, f.name)) for f in fields(TARGETS[target])}
     elif target.startswith("gan_cli.") and not target.startswith(SELF_DECLARING):
         raise Refused(f"{path}._target_: there is no {target}{did_you_mean(target, list(TARGETS))}")
+    elif path in ("loss", "penalty", "augment", "optim"):
+        options = {key: _completed(value, f"{path}.{key}") for key, value in options.items()}
     return {"_target_": target} | options
 
 

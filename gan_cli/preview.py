@@ -4,15 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from gan_cli import images
 from gan_cli.data.dataset import Dataset, as_network_input
-from gan_cli.latents import Latents
 from gan_cli.metrics.modes import PERFECT_IN_THE_PLANE, mode_coverage
-from gan_cli.sampling import sample
+from gan_cli.sampling import Sampler, by_class
 
 _IMAGES, _POINTS = 64, 512
+_ROWS, _COLUMNS = 10, 8  # of a grid with a class in each row
 _MODE_SAMPLES = 2500  # of which modes are counted, as in the papers that define the count
 
 
@@ -47,26 +47,26 @@ class Preview:
     """Makes the pictures; `gan-sample` with the run's seed draws the same fakes.
 
     Attributes:
-        generator: the one that draws; `weights` says which it is.
+        sampler: draws the fakes; where it knows classes, each has a row of the grid.
+        weights: which ones its generator has.
     """
 
     dataset: Dataset
-    generator: nn.Module
-    latents: Latents
+    sampler: Sampler
     weights: str = "raw"
 
     def real(self) -> Tensor:
         """A grid of real images, or a scatter plot of real points: uint8 (C, H, W)."""
         real = self._real()
-        return images.grid(real) if self.dataset.is_images else images.scatter({"real": real})
+        return images.grid(real, self._columns) if self.dataset.is_images else images.scatter({"real": real})
 
     def fake(self) -> Look:
         """A grid of fakes, or a scatter plot of real and generated points, with modes counted where there are modes."""
         mixture = self.dataset.mixture
-        fakes = sample(self.generator, self.latents, range(_MODE_SAMPLES if mixture else self._count))
         if self.dataset.is_images:
-            return Look(images.grid(fakes))
-        points = {"real": self._real(), "generated": fakes[: self._count]}
+            return Look(images.grid(self.sampler(self._shown), self._columns))
+        fakes = self.sampler(range(_MODE_SAMPLES if mixture else _POINTS))
+        points = {"real": self._real(), "generated": fakes[:_POINTS]}
         if mixture is None:
             return Look(images.scatter(points))
         found, modes = mode_coverage(fakes.cpu(), mixture.means, mixture.std), len(mixture.means)
@@ -78,11 +78,31 @@ class Preview:
         return Look(images.scatter(points, title), measures)
 
     def _real(self) -> Tensor:
-        """Samples from all over the data, whose neighbours are often alike."""
-        count = min(self._count, len(self.dataset))
-        chosen = torch.arange(count) * len(self.dataset) // count
-        return as_network_input(self.dataset.samples[chosen.to(self.dataset.samples.device)])
+        """Samples from all over the data, whose neighbours are often alike; or from all over each class shown."""
+        stored, labels = self.dataset.samples, self.dataset.labels
+        if not self._by_class or labels is None:
+            chosen = _spread(len(self.dataset), min(_IMAGES if self.dataset.is_images else _POINTS, len(self.dataset)))
+            return as_network_input(stored[chosen.to(stored.device)])
+        rows = []
+        for index in self._shown[::_COLUMNS]:  # the first of each row has its class for a number
+            (members,) = torch.where(labels == index)
+            rows.append(stored[members[_spread(len(members), _COLUMNS).to(stored.device)]] if len(members) else None)
+        blank = torch.zeros_like(stored[:1]).expand(_COLUMNS, *stored.shape[1:])
+        return as_network_input(torch.cat([blank if row is None else row for row in rows]))
 
     @property
-    def _count(self) -> int:
-        return _IMAGES if self.dataset.is_images else _POINTS
+    def _by_class(self) -> bool:
+        return self.dataset.is_images and self.sampler.num_classes > 0
+
+    @property
+    def _shown(self) -> Sequence[int]:
+        return by_class(self.sampler.num_classes, _ROWS, _COLUMNS) if self._by_class else range(_IMAGES)
+
+    @property
+    def _columns(self) -> int | None:
+        return _COLUMNS if self._by_class else None
+
+
+def _spread(size: int, count: int) -> Tensor:
+    """`count` of the numbers below `size`, evenly spaced; some of them twice where there are not enough."""
+    return torch.arange(count) * size // count

@@ -6,16 +6,15 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.optim import Optimizer
 
 from gan_cli import checkpoint
 from gan_cli.checkpoint import Checkpoint
+from gan_cli.dials import Dial
 from gan_cli.ema import EMA
 from gan_cli.games.game import Game
 from gan_cli.meter import Meter
 from gan_cli.preview import Preview
 from gan_cli.run_directory import RunDirectory
-from gan_cli.schedules import Schedule
 from gan_cli.schema import TrainConf
 
 
@@ -28,7 +27,7 @@ class Run:
         facts: what the configuration does not say and a reader of a checkpoint needs.
         total_steps: where the run ends.
         ema: of the game's generator.
-        rates: each optimizer with its base learning rate, which `schedule` scales.
+        dials: turned before each step.
         step: finished steps.
     """
 
@@ -40,18 +39,15 @@ class Run:
     game: Game
     preview: Preview
     total_steps: int
-    rates: Sequence[tuple[Optimizer, float]]
-    schedule: Schedule
+    dials: Sequence[Dial] = ()
     ema: EMA | None = None
     meter: Meter = field(default_factory=Meter)
     step: int = 0
 
     def advance(self) -> None:
-        """One step: every player's moves, at the step's learning rates."""
-        factor = self.schedule(self.step)
-        for optimizer, base in self.rates:
-            for group in optimizer.param_groups:
-                group["lr"] = base * factor
+        """One step: every player's moves, under the step's learning rates and other scheduled numbers."""
+        for turn in self.dials:
+            turn(self.step)
         seen = self.images_seen
         stats = self.game.play(self.step)
         self.step += 1
@@ -86,7 +82,8 @@ class Run:
             Refused: it belongs to other networks.
         """
         for name, network in self.networks.items():
-            stored.load_network(name, network)
+            if name != "augment" or stored.part("network/augment"):  # an augmentation allowed now begins now
+                stored.load_network(name, network)
         for player in self.game.players:
             stored.load_optimizer(player.name, player.optimizer)
         self.meter.restore(stored.part("meter"), self.device)
@@ -120,8 +117,9 @@ class Run:
         ]
 
     def parameters(self) -> dict[str, int]:
-        """The number of parameters of each network."""
-        return {
+        """The number of parameters of each network of the game that has any."""
+        counts = {
             name: sum(parameter.numel() for parameter in network.parameters())
             for name, network in self.game.networks.items()
         }
+        return {name: count for name, count in counts.items() if count}

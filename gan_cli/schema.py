@@ -49,11 +49,27 @@ class Shape(Enum):
     cosine = "cosine"
 
 
+class Conditional(Enum):
+    none = "none"
+    concat = "concat"
+    projection = "projection"
+
+
 class Init(Enum):
     default = "default"
     xavier = "xavier"
     orthogonal = "orthogonal"
     normal = "normal"
+
+
+@dataclass
+class ScheduledConf:
+    """What may stand in place of a number that is declared as `scheduled`: the number changes over the run."""
+
+    start: float = MISSING
+    end: float = MISSING
+    shape: Shape = Shape.linear
+    steps: int | None = bounded(None, ge=1)
 
 
 @dataclass
@@ -64,6 +80,7 @@ class ModelConf:
     resolution: int | None = bounded(None, ge=1, le=4096)
     init: Init = Init.default
     init_std: float = bounded(0.02, gt=0)
+    conditional: Conditional = Conditional.none
 
 
 @dataclass
@@ -71,6 +88,7 @@ class DataConf:
     kind: Kind = MISSING
     limit: int | None = bounded(None, ge=1)
     shuffle: bool = True
+    flip: bool = False
     drop_last: bool = True
     suggested_epochs: int = bounded(10, ge=1)
     source: dict[str, Any] = field(default_factory=dict)  # _target_ and what is left for it
@@ -102,6 +120,7 @@ class ScheduleConf:
 @dataclass
 class OptimConf:
     lr: float = bounded(gt=0)
+    clip_norm: float | None = bounded(None, gt=0)
     generator: PlayerOptimConf = field(default_factory=PlayerOptimConf)
     discriminator: DiscriminatorOptimConf = field(default_factory=DiscriminatorOptimConf)
     schedule: ScheduleConf = field(default_factory=ScheduleConf)
@@ -110,8 +129,14 @@ class OptimConf:
 
 @dataclass
 class EMAConf:
-    half_life: float | None = bounded(None, gt=0)
+    half_life: Any = bounded(None, gt=0, scheduled=True)  # a number or None
     ramp_up: float = bounded(0.05, gt=0)
+
+
+@dataclass
+class CriticConf:
+    flip: bool = False
+    noise: Any = bounded(0.0, ge=0, scheduled=True)
 
 
 @dataclass
@@ -120,6 +145,7 @@ class TrainConf:
     steps: int | None = bounded(ge=1)
     batch_size: int = bounded(ge=1)
     d_steps: int = bounded(ge=1)
+    unroll: int = bounded(0, ge=0, le=100)
     reuse: Reuse = MISSING
     minutes: float | None = bounded(gt=0)
     log_every: int = bounded(ge=0)
@@ -142,6 +168,8 @@ class Config:
     model: ModelConf = MISSING
     loss: dict[str, Any] = MISSING
     penalty: dict[str, Any] = field(default_factory=lambda: {"_target_": "gan_cli.penalties.none.NoPenalty"})
+    augment: dict[str, Any] = field(default_factory=lambda: {"_target_": "gan_cli.augment.none.NoAugment"})
+    critic: CriticConf = field(default_factory=CriticConf)
     data: DataConf = MISSING
     latent: LatentConf = MISSING
     optim: OptimConf = MISSING
@@ -156,6 +184,7 @@ class Facts:
     """What a checkpoint says of its run besides the configuration."""
 
     sample_shape: list[int] = bounded(ge=1)
+    classes: list[str] = field(default_factory=list)
     num_samples: int = bounded(ge=1)
     data_digest: str = MISSING
     device: str = MISSING
@@ -187,5 +216,6 @@ class SampleConf:
     seed: int = bounded(ge=0, lt=2**63)
     out: str = MISSING
     weights: Weights | None = MISSING
+    label: str | int | None = MISSING
     trust: list[str] = MISSING
     device: DeviceConf = MISSING

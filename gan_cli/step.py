@@ -24,6 +24,7 @@ class Player(Generic[RoundT]):
         optimizer: over those parameters.
         objective: of a round, the scalar to minimize and statistics to log.
         constrain: called after each update, to bring the parameters back to where they are allowed.
+        clip_norm: the gradient over all parameters is scaled down to this length where it is longer.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Player(Generic[RoundT]):
     optimizer: Optimizer
     objective: Callable[[RoundT], tuple[Tensor, Stats]]
     constrain: Callable[[], None] = lambda: None
+    clip_norm: float | None = None
 
 
 def move(player: Player[RoundT], players: Sequence[Player[RoundT]], round_: RoundT) -> Stats:
@@ -44,6 +46,10 @@ def move(player: Player[RoundT], players: Sequence[Player[RoundT]], round_: Roun
     player.optimizer.zero_grad(set_to_none=True)
     loss, stats = player.objective(round_)
     loss.backward()
+    if player.clip_norm is not None:
+        parameters = [parameter for group in player.optimizer.param_groups for parameter in group["params"]]
+        length = nn.utils.clip_grad_norm_(parameters, player.clip_norm)
+        stats = stats | {f"gradient/{player.name}": length.detach()}
     player.optimizer.step()
     player.constrain()
     return {f"loss/{player.name}": loss.detach()} | stats

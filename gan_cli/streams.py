@@ -70,6 +70,10 @@ class Draws:
     purpose: str
     index: int
 
+    def of(self, name: str) -> "Draws":
+        """Random numbers of a part of this use, apart from those of every other part."""
+        return Draws(self.streams, f"{self.purpose}/{name}", self.index)
+
     def uniform(self, name: str, shape: Sequence[int]) -> Tensor:
         """Numbers uniform on [0, 1), float32."""
         return self.streams.uniform(f"{self.purpose}/{name}", self.index, shape).add_(1).div_(2)

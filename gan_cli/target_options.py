@@ -6,6 +6,7 @@ two equal.
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any
 
 from omegaconf import MISSING
 
@@ -55,17 +56,25 @@ class DCGANConf(LayersConf):
 
 
 @dataclass
-class DiscriminatorConf(LayersConf):
+class BatchConf:
+    """What a discriminator may make of several samples at once."""
+
+    minibatch_std: int = bounded(0, ge=0)
+    packing: int = bounded(1, ge=1, le=64)
+
+
+@dataclass
+class DiscriminatorConf(BatchConf, LayersConf):
     norm: Norm = Norm.none
 
 
 @dataclass
-class DCGANDiscriminatorConf(DCGANConf):
+class DCGANDiscriminatorConf(BatchConf, DCGANConf):
     norm: Norm = Norm.none
 
 
 @dataclass
-class DCGAN64DiscriminatorConf(LayersConf):
+class DCGAN64DiscriminatorConf(BatchConf, LayersConf):
     norm: Norm = Norm.batch
 
 
@@ -121,7 +130,7 @@ class GridConf(MixtureConf):
 
 @dataclass
 class AdamConf:
-    betas: list[float] = bounded(ge=0, lt=1, length=2)
+    betas: list[Any] = bounded(ge=0, lt=1, length=2, scheduled=True)
     eps: float = bounded(ge=0)
     weight_decay: float = bounded(ge=0)
     fused: bool = MISSING
@@ -161,7 +170,7 @@ TARGETS: dict[str, type] = {
     "torch.optim.SGD": SGDConf,
 }
 
-SELF_DECLARING = ("gan_cli.losses.", "gan_cli.penalties.")
+SELF_DECLARING = ("gan_cli.losses.", "gan_cli.penalties.", "gan_cli.augment.")
 """Where the targets lie whose options are their own dataclass fields, checked when they are built: adding one touches
 no file but its own and its YAML, and a mistake in their values is told after torch's import, not before."""
 

@@ -12,6 +12,9 @@ from gan_cli.bounds import check_bounds
 from gan_cli.errors import Refused
 from gan_cli.suggest import did_you_mean
 
+Trust = Collection[str] | None
+"""Packages, besides ours, that a stored configuration may name; None for one that the user typed."""
+
 OWN = ("gan_cli", "torch.optim")
 """Where the targets of this project's own configuration lie."""
 
@@ -72,6 +75,14 @@ def locate(target: str, path: str, trusted: Collection[str] | None) -> Any:
     if not callable(found):
         raise Refused(f"{path}._target_: {target} is not a class or function")
     return found
+
+
+def accepts(target: str, argument: str, path: str, trusted: Trust) -> bool:
+    """Whether a target takes an argument by this name."""
+    try:
+        return argument in inspect.signature(locate(target, path, trusted)).parameters
+    except ValueError:  # it has no signature; `create` says so
+        return False
 
 
 def _within(target: str, packages: Collection[str]) -> bool:

@@ -16,11 +16,11 @@ class CriticTraits:
     """Facts about a discriminator on which legality depends.
 
     Attributes:
-        mixes: the kind of the first layer through which a sample's logit depends on its batch; None if there is none.
+        mixes: the kinds of the layers through which a sample's logit depends on its batch.
         bounded_slope: whether every parameter is a spectrally normalized weight or a bias.
     """
 
-    mixes: str | None
+    mixes: tuple[str, ...]
     bounded_slope: bool
 
 
@@ -38,7 +38,7 @@ def critic_traits(discriminator: nn.Module) -> CriticTraits:
         for name, parameter in discriminator.named_parameters()
         if name.rsplit(".", 1)[-1] != "bias" and id(parameter) not in held
     ]
-    return CriticTraits(kinds[0] if kinds else None, bool(held) and not free)
+    return CriticTraits(tuple(dict.fromkeys(kinds)), bool(held) and not free)
 
 
 def is_spectral(module: nn.Module) -> bool:

@@ -10,9 +10,9 @@ import tempfile
 from pathlib import Path
 
 from gan_cli import __version__, checkpoint
-from gan_cli.build import restore_generator
 from gan_cli.latents import Latents
-from gan_cli.sampling import sample
+from gan_cli.networks import restore_generator
+from gan_cli.sampling import Sampler
 from gan_cli.streams import Streams
 
 RUNS = {
@@ -40,7 +40,7 @@ def drawn(path: Path) -> list[float]:
     stored = checkpoint.load(path)
     config, generator = restore_generator(stored, [])
     streams = Streams(0, next(generator.parameters()).device)
-    two = sample(generator, Latents(config.latent.dim, config.latent.distribution.name, streams), [0, 1])
+    two = Sampler(generator, Latents(config.latent.dim, config.latent.distribution.name, streams))([0, 1])
     return [float(number) for number in two.flatten(1)[:, ::97].flatten()]
 
 

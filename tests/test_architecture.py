@@ -105,8 +105,13 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "gan_cli.traits": (),
     "gan_cli.metrics": ("gan_cli.metrics",),
     "gan_cli.schedules": (),
+    "gan_cli.dials": ("gan_cli.schedules",),
+    "gan_cli.unroll": (),
     "gan_cli.augment": ("gan_cli.augment", "gan_cli.bounds", "gan_cli.streams"),
-    "gan_cli.critic": ("gan_cli.errors",),
+    "gan_cli.view": ("gan_cli.augment", "gan_cli.streams"),
+    "gan_cli.critic": ("gan_cli.errors", "gan_cli.streams", "gan_cli.view"),
+    "gan_cli.relations": ("gan_cli.errors", "gan_cli.schema"),
+    "gan_cli.horizon": ("gan_cli.schedules", "gan_cli.schema"),
     "gan_cli.streams": (),
     "gan_cli.errors": (),
     "gan_cli.suggest": (),
@@ -124,13 +129,14 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "gan_cli.target_options": ("gan_cli.bounds",),
     "gan_cli.losses": ("gan_cli.losses", "gan_cli.bounds", "gan_cli.streams"),
     "gan_cli.penalties": ("gan_cli.penalties", "gan_cli.bounds", "gan_cli.streams", "gan_cli.errors"),
-    "gan_cli.legality": ("gan_cli.errors", "gan_cli.losses", "gan_cli.penalties", "gan_cli.traits"),
+    "gan_cli.legality": ("gan_cli.augment", "gan_cli.errors", "gan_cli.losses", "gan_cli.penalties", "gan_cli.traits"),
     "gan_cli.latents": ("gan_cli.streams",),
     "gan_cli.meter": ("gan_cli.errors",),
     "gan_cli.images": ("gan_cli.files",),
     "gan_cli.accelerate": ("gan_cli.errors", "gan_cli.schema"),
     "gan_cli.parse": (
-        *("gan_cli.bounds", "gan_cli.errors", "gan_cli.schema", "gan_cli.suggest", "gan_cli.target_options"),
+        *("gan_cli.bounds", "gan_cli.errors", "gan_cli.relations", "gan_cli.schema", "gan_cli.suggest"),
+        "gan_cli.target_options",
     ),
     "gan_cli.targets": ("gan_cli.bounds", "gan_cli.errors", "gan_cli.suggest"),
     "gan_cli.run_directory": ("gan_cli.errors", "gan_cli.files"),
@@ -139,12 +145,12 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     # A game plays with batches, but knows no source of data, and no file, log or clock.
     "gan_cli.games": (
         *("gan_cli.games", "gan_cli.step", "gan_cli.losses", "gan_cli.critic", "gan_cli.latents", "gan_cli.streams"),
-        *("gan_cli.penalties", "gan_cli.data.batches"),
+        *("gan_cli.penalties", "gan_cli.data.batches", "gan_cli.unroll", "gan_cli.view"),
     ),
     # A run and its story take networks, losses and data as they are given.
     "gan_cli.run": (
-        *("gan_cli.checkpoint", "gan_cli.ema", "gan_cli.games.game", "gan_cli.meter", "gan_cli.preview"),
-        *("gan_cli.run_directory", "gan_cli.schedules", "gan_cli.schema"),
+        *("gan_cli.checkpoint", "gan_cli.dials", "gan_cli.ema", "gan_cli.games.game", "gan_cli.meter"),
+        *("gan_cli.preview", "gan_cli.run_directory", "gan_cli.schema"),
     ),
     "gan_cli.loop": ("gan_cli.checkpoint", "gan_cli.errors", "gan_cli.report", "gan_cli.run", "gan_cli.signals"),
 }
@@ -168,7 +174,7 @@ ARITHMETIC = (
     "gan_cli.models",
 )
 ARITHMETIC = (*ARITHMETIC, "gan_cli.constraints", "gan_cli.ema", "gan_cli.traits", "gan_cli.metrics")
-ARITHMETIC = (*ARITHMETIC, "gan_cli.augment")
+ARITHMETIC = (*ARITHMETIC, "gan_cli.augment", "gan_cli.view", "gan_cli.unroll", "gan_cli.dials")
 WORLD = {
     *("os", "io", "pathlib", "json", "time", "datetime", "logging", "random", "subprocess", "socket", "shutil"),
     *("sys", "pickle", "threading", "importlib"),

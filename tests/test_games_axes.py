@@ -11,11 +11,12 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 from torch.testing import assert_close
 
-from gan_cli.build import build, build_discriminator, build_generator, load_data
+from gan_cli.build import build, load_data
 from gan_cli.data.batches import Batches
 from gan_cli.errors import Diverged
 from gan_cli.games.gan import GAN
 from gan_cli.latents import Latents
+from gan_cli.networks import DataFacts, build_discriminator, build_generator
 from gan_cli.run import Run
 from gan_cli.run_directory import RunDirectory
 from gan_cli.schema import Config
@@ -92,8 +93,8 @@ def test_steps_equal_those_of_a_plain_loop(
     data = load_data(config)
     batches = Batches(data, count, streams, shuffle=True, drop_last=True)
     latents = Latents(config.latent.dim, "uniform", streams)
-    generator = build_generator(config, data.sample_shape, streams)
-    discriminator = build_discriminator(config, data.sample_shape, streams)
+    generator = build_generator(config, DataFacts.of(data), streams)
+    discriminator = build_discriminator(config, DataFacts.of(data), streams)
     betas = tuple(config.optim.optimizer["betas"])
     adam_g = torch.optim.Adam(generator.parameters(), config.optim.generator.lr, betas, fused=False)
     adam_d = torch.optim.Adam(discriminator.parameters(), config.optim.discriminator.lr, betas, fused=False)

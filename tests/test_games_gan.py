@@ -13,7 +13,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits, mse_loss
 from torch.testing import assert_close
 
 from gan_cli.accelerate import autocast
-from gan_cli.build import build, build_discriminator, build_generator, load_data
+from gan_cli.build import build, load_data
 from gan_cli.data.batches import Batch, Batches
 from gan_cli.data.dataset import Dataset
 from gan_cli.games.gan import GAN
@@ -22,6 +22,7 @@ from gan_cli.losses import AdversarialLoss
 from gan_cli.losses.bce import BCE
 from gan_cli.losses.lsgan import LSGAN
 from gan_cli.models.mlp import MLPDiscriminator, MLPGenerator
+from gan_cli.networks import DataFacts, build_discriminator, build_generator
 from gan_cli.penalties.none import NoPenalty
 from gan_cli.run import Run
 from gan_cli.run_directory import RunDirectory
@@ -159,8 +160,8 @@ def plain_loop(
     data = load_data(config)
     batches = Batches(data, config.train.batch_size, streams, config.data.shuffle, config.data.drop_last)
     latents = Latents(config.latent.dim, config.latent.distribution.name, streams)
-    generator = build_generator(config, data.sample_shape, streams)
-    discriminator = build_discriminator(config, data.sample_shape, streams)
+    generator = build_generator(config, DataFacts.of(data), streams)
+    discriminator = build_discriminator(config, DataFacts.of(data), streams)
     betas = tuple(config.optim.optimizer["betas"])
     adam_g = torch.optim.Adam(generator.parameters(), config.optim.generator.lr, betas, fused=False)
     adam_d = torch.optim.Adam(discriminator.parameters(), config.optim.discriminator.lr, betas, fused=False)

@@ -30,7 +30,7 @@ from torch.optim.optimizer import _global_optimizer_post_hooks
 
 import gan_cli
 from gan_cli import checkpoint
-from gan_cli.build import build, restore_generator
+from gan_cli.build import build
 from gan_cli.checkpoint import Checkpoint, network_state
 from gan_cli.commands.resumed import original_overrides
 from gan_cli.commands.sample import sample
@@ -38,6 +38,7 @@ from gan_cli.commands.train import train
 from gan_cli.errors import Refused
 from gan_cli.images import png
 from gan_cli.models.mlp import MLPGenerator
+from gan_cli.networks import restore_generator
 from gan_cli.run_directory import RunDirectory
 from gan_cli.schema import Config
 

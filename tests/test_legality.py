@@ -3,6 +3,7 @@
 import re
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 
@@ -11,16 +12,24 @@ import torch
 from conftest import TINY, Result
 from torch import nn
 
+from gan_cli.augment.ada import ADA
+from gan_cli.augment.none import NoAugment
 from gan_cli.build import build
 from gan_cli.errors import Incompatible
+from gan_cli.legality import Combination, check
+from gan_cli.losses.bce import BCE
+from gan_cli.losses.rsgan import RSGAN
 from gan_cli.losses.wgan import WGAN
+from gan_cli.models.mlp import MLPDiscriminator
 from gan_cli.penalties import Penalty
 from gan_cli.penalties.dragan import DRAGAN
 from gan_cli.penalties.gp import GradientPenalty
-from gan_cli.penalties.zero_centered import R1R2
+from gan_cli.penalties.none import NoPenalty
+from gan_cli.penalties.zero_centered import R1, R1R2
 from gan_cli.run_directory import RunDirectory
 from gan_cli.schema import Config
 from gan_cli.streams import Streams
+from gan_cli.traits import critic_traits
 
 ROOT = Path(__file__).resolve().parents[1]
 Compose = Callable[..., Config]
@@ -38,6 +47,11 @@ SMALL = {
         *("model.generator.widths=[4]", "model.discriminator.widths=[4]"),
     ),
 }
+PICTURES = (
+    *("data.split=test", "model.resolution=8", *IMAGES),
+    *("model.generator.widths=[8]", "model.discriminator.widths=[8]"),
+)
+LOSSES = ("bce", "minimax", "lsgan", "hinge", "wgan", "rsgan", "rasgan", "ralsgan", "rahinge")
 NORMS = ("none", "batch", "layer", "instance", "group", "spectral")
 
 
@@ -229,3 +243,195 @@ def test_the_table_agrees_with_runs(compose: Compose, tmp_path: Path, monkeypatc
     for loss, penalty, norm in [("wgan", "none", "layer"), ("wgan", "none", "spectral"), ("rahinge", "r2", "batch")]:
         asked = (*SMALL["dcgan64"], f"loss={loss}", f"penalty={penalty}", f"model.discriminator.norm={norm}")
         assert (refusal(compose, tmp_path, *asked) is None) == verdicts[loss, penalty, norm]
+
+
+# Minibatch std, augmentation that adapts, and everything at once.
+
+
+def named_mends(why: str) -> list[tuple[str, ...]]:
+    """The overrides that a refusal says mend it, each with those that must go with it."""
+    found: list[tuple[str, ...]] = []
+    for mend in why.rsplit(": ", 1)[1].removesuffix(" mends it").split(" or "):
+        *before, last = mend.split(" with ")
+        key, values = last.split("=")
+        found += [(*before, f"{key}={value}") for value in values.split("|")]
+    return found
+
+
+@pytest.mark.parametrize("model", SMALL)
+def test_minibatch_std_refuses_a_penalty_of_single_samples_and_each_override_that_is_named_mends_it(
+    model: str, compose: Compose, tmp_path: Path
+) -> None:
+    asked = (*SMALL[model], "model.discriminator.norm=none", "model.discriminator.minibatch_std=4")
+    why = refusal(compose, tmp_path, *asked, "penalty=r1")
+    assert why is not None
+    assert "MinibatchStd makes it a function of the whole batch" in why
+    assert named_mends(why) == [("model.discriminator.minibatch_std=0",), ("penalty=none",)]
+    for mend in named_mends(why):
+        assert refusal(compose, tmp_path, *asked, "penalty=r1", *mend) is None
+    assert refusal(compose, tmp_path, *asked) is None
+
+
+def test_the_penalty_that_minibatch_std_refuses_would_be_wrong_indeed() -> None:
+    # The gradient of the sum of all logits at a sample holds what it does to its neighbors, too.
+    torch.manual_seed(0)
+    critic = MLPDiscriminator((3,), widths=(), minibatch_std=4).double()
+    samples = torch.randn(8, 3, dtype=torch.float64, requires_grad=True)
+    (summed,) = torch.autograd.grad(critic(samples).sum(), samples)
+    per_sample = torch.autograd.functional.jacobian(critic, samples)
+    own = per_sample[range(8), range(8)]
+    assert float((summed - own).norm(dim=1).min()) > 0.01
+    in_other_groups = per_sample[:4, 4:]
+    assert not in_other_groups.any()
+
+
+def test_batch_normalization_and_minibatch_std_together_need_a_pair_of_overrides(
+    compose: Compose, tmp_path: Path
+) -> None:
+    both = (*TINY, "model.discriminator.norm=batch", "model.discriminator.minibatch_std=4")
+    asked = (*both, "loss=wgan", "penalty=gp")
+    why = refusal(compose, tmp_path, *asked)
+    assert why is not None
+    none = "model.discriminator.minibatch_std=0"
+    assert named_mends(why) == [
+        *((none, f"model.discriminator.norm={norm}") for norm in ("none", "layer", "group", "spectral")),
+        ("penalty=none", "model.discriminator.norm=spectral"),
+        ("penalty=none", "optim.discriminator.weight_clip=0.01"),
+    ]
+    for mend in named_mends(why):
+        assert refusal(compose, tmp_path, *asked, *mend) is None
+        for alone in mend:
+            assert refusal(compose, tmp_path, *asked, alone) is not None
+    # Where the loss can do without a penalty, that alone is enough, and is what is named.
+    why = refusal(compose, tmp_path, *both, "penalty=r1")
+    assert why is not None
+    assert named_mends(why) == [("penalty=none",)]
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_an_augmentation_that_adapts_is_refused_for_losses_that_part_real_from_fake_nowhere(
+    loss: str, compose: Compose, tmp_path: Path
+) -> None:
+    asked = (*PICTURES, f"loss={loss}", *(("penalty=gp",) if loss == "wgan" else ()))
+    why = refusal(compose, tmp_path, *asked, "augment=ada")
+    if loss in ("bce", "minimax", "lsgan", "hinge"):
+        assert why is None
+        return
+    assert why is not None
+    assert "only differences of logits mean anything" in why
+    assert named_mends(why) == [("augment=diffaugment",), ("augment.target=null",)]
+    for mend in named_mends(why):
+        assert refusal(compose, tmp_path, *asked, "augment=ada", *mend) is None
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A combination as it would be typed."""
+
+    loss: str
+    penalty: str
+    norm: str
+    minibatch_std: int
+    ada: bool
+    clipped: bool = False
+
+    def with_(self, override: str) -> "Cell":
+        """The cell after one more override."""
+        key, value = override.split("=")
+        match key, value:
+            case "penalty", _:
+                return replace(self, penalty=value)
+            case "model.discriminator.norm", _:
+                return replace(self, norm=value)
+            case "model.discriminator.minibatch_std", "0":
+                return replace(self, minibatch_std=0)
+            case ("augment", "diffaugment") | ("augment.target", "null"):
+                return replace(self, ada=False)
+            case "optim.discriminator.weight_clip", _:
+                return replace(self, clipped=True)
+        raise AssertionError(f"nobody knows {override}")
+
+    def combination(self) -> Combination:
+        """The real parts; the traits are those of a real network."""
+        losses = {"bce": BCE(), "wgan": WGAN(), "rsgan": RSGAN()}
+        penalties = {"none": NoPenalty(), "gp": GradientPenalty(), "r1": R1()}
+        traits = TRAITS[self.norm, self.minibatch_std]
+        augment = ADA() if self.ada else NoAugment()
+        return Combination(losses[self.loss], penalties[self.penalty], traits, self.clipped, augment)
+
+
+TRAITS = {
+    (norm, size): critic_traits(MLPDiscriminator((2,), (8,), norm=norm, minibatch_std=size))
+    for norm in ("none", "batch", "layer", "group", "spectral")
+    for size in (0, 4)
+}
+
+
+def refused_cells() -> list[tuple[Cell, str]]:
+    cells = [
+        Cell(*values)
+        for values in product(
+            ("bce", "wgan", "rsgan"),
+            ("none", "gp", "r1"),
+            ("none", "batch", "layer", "spectral"),
+            (0, 4),
+            (False, True),
+        )
+    ]
+    found = []
+    for cell in cells:
+        try:
+            check(cell.combination(), ("none", "layer", "group", "spectral"), True)
+        except Incompatible as error:
+            found.append((cell, str(error)))
+    return found
+
+
+def test_whatever_is_named_mends_and_no_less_would() -> None:
+    found = refused_cells()
+    assert len(found) == 144 - legal_cells()
+    for cell, why in found:
+        mends = named_mends(why)
+        assert mends
+        for mend in mends:
+            mended = cell
+            for override in mend:
+                mended = mended.with_(override)
+            assert mended.combination().objection() is None, (cell, mend)
+            for left_out in mend:
+                less = cell
+                for override in mend:
+                    less = less if override == left_out else less.with_(override)
+                assert less.combination().objection() is not None, (cell, mend)
+
+
+def legal_cells() -> int:
+    """How many of the 144 are right mathematics, counted from what each part needs."""
+    legal = 0
+    for loss, penalty, norm, size, ada in product(
+        ("bce", "wgan", "rsgan"), ("none", "gp", "r1"), ("none", "batch", "layer", "spectral"), (0, 4), (False, True)
+    ):
+        mixes = norm == "batch" or size > 0
+        held = penalty == "gp" or norm == "spectral"
+        legal += not (
+            (penalty != "none" and mixes) or (loss == "wgan" and not held) or (ada and loss in ("wgan", "rsgan"))
+        )
+    return legal
+
+
+def test_a_model_without_normalizations_is_told_of_the_keys_that_it_has(compose: Compose, tmp_path: Path) -> None:
+    asked = (
+        *("model=r3gan", "model.resolution=8", *IMAGES, "model.discriminator.minibatch_std=4"),
+        *("model.generator.widths=[8,8]", "model.generator.blocks=1", "model.generator.group_size=8"),
+        *("model.discriminator.widths=[8,8]", "model.discriminator.blocks=1", "model.discriminator.group_size=8"),
+    )
+    why = refusal(compose, tmp_path, *asked, "penalty=r1")
+    assert why is not None
+    assert named_mends(why) == [("model.discriminator.minibatch_std=0",), ("penalty=none",)]
+    for mend in named_mends(why):
+        assert refusal(compose, tmp_path, *asked, "penalty=r1", *mend) is None
+    why = refusal(compose, tmp_path, *asked, "loss=rsgan", "penalty=r1", "augment=ada")
+    assert why is not None
+    assert ("model.discriminator.minibatch_std=0", "augment=diffaugment") in named_mends(why)
+    for mend in named_mends(why):
+        assert refusal(compose, tmp_path, *asked, "loss=rsgan", "penalty=r1", "augment=ada", *mend) is None

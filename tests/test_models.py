@@ -11,13 +11,13 @@ from torch import Tensor, nn
 from torch.nn.functional import elu, gelu, leaky_relu, relu, silu
 from torch.testing import assert_close
 
-from gan_cli.build import build_discriminator, build_generator
 from gan_cli.errors import Refused
 from gan_cli.models.dcgan import DCGANDiscriminator, DCGANGenerator
 from gan_cli.models.dcgan64 import DCGAN64Discriminator, DCGAN64Generator
 from gan_cli.models.initialize import initialize
 from gan_cli.models.layers import activation
 from gan_cli.models.mlp import MLPDiscriminator, MLPGenerator
+from gan_cli.networks import DataFacts, build_discriminator, build_generator
 from gan_cli.schema import Config
 from gan_cli.streams import Streams
 from gan_cli.target_options import Activation
@@ -74,8 +74,8 @@ def test_default_configurations_make_the_published_sizes(
     config, streams = compose(*overrides), Streams(0, CPU)
     with torch.device("meta"):
         generator, discriminator = (
-            build_generator(config, shape, streams),
-            build_discriminator(config, shape, streams),
+            build_generator(config, DataFacts(shape), streams),
+            build_discriminator(config, DataFacts(shape), streams),
         )
     assert (count(generator), count(discriminator)) == parameters
 
@@ -291,7 +291,7 @@ def test_generator_of_a_wrong_resolution_is_refused_with_the_key_named(
 ) -> None:
     config = compose(*overrides)
     with pytest.raises(Refused, match=named), torch.device("meta"):
-        build_generator(config, (1, size, size), Streams(0, CPU))
+        build_generator(config, DataFacts((1, size, size)), Streams(0, CPU))
 
 
 @pytest.mark.parametrize(
@@ -307,7 +307,7 @@ def test_discriminator_of_a_wrong_resolution_is_refused_with_the_key_named(
 ) -> None:
     config = compose(*overrides)
     with pytest.raises(Refused, match=named), torch.device("meta"):
-        build_discriminator(config, (1, size, size), Streams(0, CPU))
+        build_discriminator(config, DataFacts((1, size, size)), Streams(0, CPU))
 
 
 @pytest.mark.parametrize("size", [16, 20, 28, 32, 64])
@@ -391,7 +391,7 @@ def test_initial_weights_depend_on_the_seed_and_not_on_the_global_generator(
     for seed, before in ((7, 1), (7, 2), (8, 2)):
         torch.manual_seed(before)
         state = torch.get_rng_state()
-        drawn.append(weights(build(config, (2,), Streams(seed, CPU))))
+        drawn.append(weights(build(config, DataFacts((2,)), Streams(seed, CPU))))
         assert torch.equal(torch.get_rng_state(), state)
     assert all(torch.equal(one, other) for one, other in zip(drawn[0], drawn[1], strict=True))
     assert not any(torch.equal(one, other) for one, other in zip(drawn[0], drawn[2], strict=True) if one.any())
@@ -401,9 +401,11 @@ def test_initial_weights_of_one_network_do_not_depend_on_the_other(compose: Comp
     streams = Streams(0, CPU)
     one = compose(*OPTIONS)
     other = compose(*OPTIONS, "model.discriminator.widths=[9,9]")
-    build_discriminator(other, (2,), streams)
+    build_discriminator(other, DataFacts((2,)), streams)
     for ours, theirs in zip(
-        weights(build_generator(one, (2,), streams)), weights(build_generator(other, (2,), streams)), strict=True
+        weights(build_generator(one, DataFacts((2,)), streams)),
+        weights(build_generator(other, DataFacts((2,)), streams)),
+        strict=True,
     ):
         assert torch.equal(ours, theirs)
 
@@ -412,7 +414,7 @@ def test_both_networks_draw_from_streams_of_their_own(compose: Compose) -> None:
     # Equal shapes: with one stream for both they would start alike.
     config = compose(*OPTIONS, "latent.dim=2", "model.generator.activation=leaky_relu")
     first = [
-        next(iter(build(config, (2,), Streams(0, CPU)).parameters()))
+        next(iter(build(config, DataFacts((2,)), Streams(0, CPU)).parameters()))
         for build in (build_generator, build_discriminator)
     ]
     assert first[0].shape == first[1].shape

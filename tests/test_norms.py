@@ -15,13 +15,14 @@ from torch.nn.utils.parametrizations import spectral_norm, weight_norm
 from torch.testing import assert_close
 
 from gan_cli import checkpoint
-from gan_cli.build import build, build_discriminator
+from gan_cli.build import build
 from gan_cli.errors import Refused
 from gan_cli.models.dcgan import DCGANDiscriminator
 from gan_cli.models.dcgan64 import DCGAN64Discriminator
 from gan_cli.models.initialize import initialize
 from gan_cli.models.layers import map_norm, vector_norm, weighted
 from gan_cli.models.mlp import MLPDiscriminator
+from gan_cli.networks import DataFacts, build_discriminator
 from gan_cli.run_directory import RunDirectory
 from gan_cli.schema import Config
 from gan_cli.streams import Streams
@@ -440,4 +441,4 @@ def test_instance_norm_of_vectors_is_refused_with_an_override_that_helps(widths:
 def test_instance_norm_in_the_configuration_of_an_mlp_is_refused_as_a_mistake_of_the_user(compose: Compose) -> None:
     config = compose(*TINY, "model.discriminator.norm=instance")
     with pytest.raises(Refused, match=r"^model\.discriminator: norm=instance .*model\.discriminator\.norm=layer"):
-        build_discriminator(config, (2,), Streams(0, CPU))
+        build_discriminator(config, DataFacts((2,)), Streams(0, CPU))

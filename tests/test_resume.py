@@ -1,7 +1,8 @@
 """A run that is stopped and resumed ends in the same bits as one that is not."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,36 @@ SMALL = {
         "model.generator.widths=[4,4,4,4]",
         "model.discriminator.widths=[4,4,4,4]",
     ),
+    "noise-fading": (*TINY, "critic.noise={start: 0.5, end: 0.0}"),
+    "minibatch-std": (*TINY, "model.discriminator.minibatch_std=4"),
+    "packing": (*TINY, "model.discriminator.packing=2", "critic.noise=0.1"),
+    "unroll": (*TINY, "train.unroll=2", "penalty=r1"),
+    "clip-norm": (*TINY, "optim.clip_norm=0.05"),
+    "schedules": (
+        *(*TINY, "optim.betas=[{start: 0.0, end: 0.9}, {start: 0.9, end: 0.99, shape: cosine}]"),
+        *("penalty=r1", "penalty.gamma={start: 1.0, end: 0.1}", "ema.half_life={start: 50, end: 500}"),
+    ),
+}
+PICTURES = ("data.split=test", "data.limit=96", "model.resolution=8")
+NARROW = ("model.generator.widths=[8]", "model.discriminator.widths=[8]")
+TINY_DCGAN = (
+    *("model=dcgan", "data.split=test", "data.limit=96"),
+    *("model.generator.hidden=8", "model.generator.widths=[4,4]"),
+    *("model.discriminator.hidden=8", "model.discriminator.widths=[2,4]"),
+)
+# What costs more, at fewer places.
+LARGER = {
+    "flips": (*PICTURES, *NARROW, "data.flip=true", "critic.flip=true"),
+    "diffaugment": (*PICTURES, *NARROW, "augment=diffaugment"),
+    "ada": (*PICTURES, *NARROW, "augment=ada", "augment.every=3", "augment.images=500", "augment.p=0.5"),
+    "concat": (*TINY_DCGAN, "model.conditional=concat"),
+    "projection": (*TINY_DCGAN, "model.conditional=projection", "model.discriminator.norm=spectral"),
+    "r3gan": (
+        *("model=r3gan", "loss=rsgan", "penalty=r1r2", *PICTURES),
+        *("model.generator.widths=[8,8]", "model.generator.blocks=1", "model.generator.group_size=8"),
+        *("model.discriminator.widths=[8,8]", "model.discriminator.blocks=1", "model.discriminator.group_size=8"),
+    ),
+    "stacked-mnist": (*NARROW, "data=stacked_mnist", "data.num_samples=96", "data.split=test", "model.resolution=8"),
 }
 ALL = (*TINY[-1:], "train.steps=12", "train.batch_size=16", "latent.dim=4")
 
@@ -82,21 +113,60 @@ def assert_same(one: Checkpoint, other: Checkpoint) -> None:
 @pytest.mark.parametrize("stop", [1, 3, 5, 6, 11])
 @pytest.mark.parametrize("name", SMALL)
 def test_resumed_state_equals_the_uninterrupted_one(name: str, stop: int, compose: Compose, tmp_path: Path) -> None:
-    straight = advanced(started(compose, tmp_path, *SMALL[name]), 12)
-    stopped = advanced(started(compose, tmp_path, *SMALL[name]), stop)
+    assert_resumes_exactly(compose(*SMALL[name], *ALL), stop, tmp_path)
+
+
+@pytest.mark.parametrize("stop", [5, 7])
+@pytest.mark.parametrize("name", LARGER)
+def test_resumed_state_of_larger_runs_equals_the_uninterrupted_one(
+    name: str, stop: int, compose: Compose, tmp_path: Path
+) -> None:
+    assert_resumes_exactly(compose(*LARGER[name], *ALL), stop, tmp_path)
+
+
+def assert_resumes_exactly(config: Config, stop: int, tmp_path: Path) -> None:
+    straight, stopped = (build(config, RunDirectory(tmp_path)) for _ in range(2))
+    advanced(straight, 12)
+    advanced(stopped, stop)
     torch.manual_seed(99)  # whatever another process would have in its generators
-    resumed = started(compose, tmp_path, *SMALL[name])
+    resumed = build(config, RunDirectory(tmp_path))
     resumed.restore(reloaded(stopped, tmp_path / "c.safetensors"))
     assert_same(advanced(resumed, 12 - stop).state(), straight.state())
 
 
+def test_what_adapts_moves_in_these_runs_and_is_half_way_between_two_adjustments_where_they_stop(
+    compose: Compose, tmp_path: Path
+) -> None:
+    run = started(compose, tmp_path, *LARGER["ada"])
+    probabilities = [0.5]
+    for step in range(1, 13):
+        run.advance()
+        probabilities.append(float(run.game.networks["augment"].get_buffer("p")))
+        assert int(run.game.networks["augment"].get_buffer("updates")) == step % 3
+    assert [one != other for one, other in pairwise(probabilities)] == [step % 3 == 0 for step in range(1, 13)]
+
+
+def test_what_clips_clips_in_these_runs(compose: Compose, tmp_path: Path) -> None:
+    run = started(compose, tmp_path, *SMALL["clip-norm"])
+    for step in range(12):
+        stats = run.game.play(step)
+        assert min(float(stats["gradient/D"]), float(stats["gradient/G"])) > 0.05
+
+
 @pytest.mark.parametrize(
-    "part", ["network/generator", "network/discriminator", "optimizer/G", "optimizer/D", "meter/sum", "step"]
+    ("part", "run"),
+    [
+        *((part, SMALL["mlp"]) for part in ("network/generator", "network/discriminator", "meter/sum", "step")),
+        *((part, SMALL["mlp"]) for part in ("optimizer/G", "optimizer/D")),
+        *((f"network/augment/{part}", LARGER["ada"]) for part in ("p", "signs", "samples", "updates")),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_every_part_of_the_state_is_needed(part: str, compose: Compose, tmp_path: Path) -> None:
-    straight = advanced(started(compose, tmp_path, *SMALL["mlp"]), 12).state()
-    stored = advanced(started(compose, tmp_path, *SMALL["mlp"]), 5).state()
-    resumed = started(compose, tmp_path, *SMALL["mlp"])
+def test_every_part_of_the_state_is_needed(part: str, run: Sequence[str], compose: Compose, tmp_path: Path) -> None:
+    config = compose(*run, *ALL)
+    straight = advanced(build(config, RunDirectory(tmp_path)), 12).state()
+    stored = advanced(build(config, RunDirectory(tmp_path)), 5).state()
+    resumed = build(config, RunDirectory(tmp_path))
     fresh = resumed.state()
     forgotten = {name: tensor for name, tensor in stored.tensors.items() if not name.startswith(part)}
     kept = {name: tensor for name, tensor in fresh.tensors.items() if name.startswith(part)}

@@ -162,3 +162,79 @@ def test_a_player_can_move_again_after_others_froze_it() -> None:
     before = x.value.item()
     move(players[1], players, None)
     assert x.value.item() != before
+
+
+# Clipping of gradients.
+
+
+def pull(clip_norm: float | None, gradient: Tensor, rate: float = 1.0) -> tuple[Tensor, Stats]:
+    """The update of one move whose objective has the given gradient, from 0, and the statistics."""
+    network = Pulled(len(gradient))
+    optimizer = torch.optim.SGD(network.parameters(), lr=rate)
+    player = Player("D", [network], optimizer, lambda to: (network(to), {"seen": to.sum()}), clip_norm=clip_norm)
+    stats = move(player, [player], gradient)
+    return torch.cat([network.first.detach(), network.rest.detach()]), stats
+
+
+class Pulled(nn.Module):
+    """Two parameters in a row, whose inner product with what is given is the objective."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.first = nn.Parameter(torch.zeros(1, dtype=torch.float64))
+        self.rest = nn.Parameter(torch.zeros(size - 1, dtype=torch.float64))
+
+    def forward(self, to: Tensor) -> Tensor:
+        return torch.cat([self.first, self.rest]) @ to
+
+
+LONG = torch.tensor([3.0, 0.0, 4.0], dtype=torch.float64)  # of length 5
+
+
+@pytest.mark.parametrize("clip_norm", [0.1, 1.0, 4.0])
+def test_a_gradient_that_is_longer_is_scaled_down_to_exactly_the_length(clip_norm: float) -> None:
+    update, _ = pull(clip_norm, LONG)
+    # torch divides by the length + 1e-6.
+    assert_close(update, -LONG * clip_norm / 5, rtol=1e-6, atol=0)
+    assert float(update.norm()) == pytest.approx(clip_norm, rel=1e-6)
+    assert float(pull(clip_norm, LONG, rate=0.5)[0].norm()) == pytest.approx(clip_norm / 2, rel=1e-6)
+    assert float(pull(clip_norm, 1e6 * LONG)[0].norm()) == pytest.approx(clip_norm, rel=1e-6)
+
+
+def test_length_is_that_of_all_groups_of_parameters_together() -> None:
+    network = Pulled(3)
+    groups = [{"params": [network.first]}, {"params": [network.rest], "lr": 2.0}]
+    player = Player("D", [network], torch.optim.SGD(groups, lr=1.0), lambda to: (network(to), {}), clip_norm=1.0)
+    move(player, [player], LONG)
+    assert_close(network.first.detach(), torch.tensor([-0.6], dtype=torch.float64), rtol=1e-6, atol=0)
+    assert_close(network.rest.detach(), torch.tensor([0.0, -1.6], dtype=torch.float64), rtol=1e-6, atol=0)
+
+
+@pytest.mark.parametrize("clip_norm", [None, 5.1, 100.0])
+def test_a_gradient_that_is_shorter_is_left_bit_by_bit(clip_norm: float | None) -> None:
+    assert torch.equal(pull(clip_norm, LONG)[0], -LONG)
+
+
+@pytest.mark.parametrize("clip_norm", [1.0, 100.0])
+def test_length_before_clipping_is_logged_under_the_players_name_beside_the_rest(clip_norm: float) -> None:
+    _, stats = pull(clip_norm, LONG)
+    assert stats.keys() == {"loss/D", "seen", "gradient/D"}
+    assert float(stats["gradient/D"]) == pytest.approx(5, rel=1e-12)
+    assert not stats["gradient/D"].requires_grad
+    assert pull(None, LONG)[1].keys() == {"loss/D", "seen"}
+
+
+def test_clipping_looks_at_the_gradient_of_its_player_alone() -> None:
+    game = Rounds()
+    before = [p.detach().clone() for p in game.parameters(1)]
+    a, b, c = game.players
+    sgd = torch.optim.SGD(game.parameters(1), lr=1.0)
+    clipped = Player("B", b.modules, sgd, b.objective, clip_norm=1e-3)
+    for parameter in (*game.parameters(0), *game.parameters(2)):
+        parameter.grad = torch.full_like(parameter, 1e6)  # those of other moves
+    move(clipped, (a, clipped, c), game.samples)
+    change = torch.cat([(new.detach() - old).flatten() for old, new in zip(before, game.parameters(1), strict=True)])
+    assert float(change.norm()) == pytest.approx(1e-3, rel=1e-3)
+    for parameter in (*game.parameters(0), *game.parameters(2)):
+        assert parameter.grad is not None
+        assert bool((parameter.grad == 1e6).all())

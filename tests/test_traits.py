@@ -63,7 +63,7 @@ def inside(module: nn.Module) -> nn.Module:
 def test_layers_that_mix_samples_are_found_by_kind_or_by_their_own_word(
     make: Callable[[], nn.Module], kind: str, wrapped: Callable[[nn.Module], nn.Module]
 ) -> None:
-    assert critic_traits(wrapped(make())).mixes == kind
+    assert critic_traits(wrapped(make())).mixes == (kind,)
 
 
 @pytest.mark.parametrize(
@@ -81,18 +81,19 @@ def test_layers_that_mix_samples_are_found_by_kind_or_by_their_own_word(
     ],
 )
 def test_layers_that_keep_samples_apart_are_not_taken_for_mixing_ones(make: Callable[[], nn.Module]) -> None:
-    assert critic_traits(inside(make())).mixes is None
+    assert critic_traits(inside(make())).mixes == ()
 
 
-def test_of_several_mixing_layers_the_first_is_named() -> None:
-    assert critic_traits(nn.Sequential(nn.ReLU(), MinibatchStd(), nn.BatchNorm1d(4))).mixes == "MinibatchStd"
-    assert critic_traits(nn.Sequential(nn.ReLU(), nn.BatchNorm1d(4), MinibatchStd())).mixes == "BatchNorm1d"
+def test_every_kind_of_mixing_layer_is_named_once_in_order() -> None:
+    layers = (nn.ReLU(), MinibatchStd(), nn.BatchNorm1d(4), nn.BatchNorm1d(4), MinibatchStd())
+    assert critic_traits(nn.Sequential(*layers)).mixes == ("MinibatchStd", "BatchNorm1d")
+    assert critic_traits(nn.Sequential(*layers[2:])).mixes == ("BatchNorm1d", "MinibatchStd")
 
 
 @pytest.mark.parametrize("training", [True, False])
 def test_traits_are_those_of_training_whatever_the_mode_of_the_moment(training: bool) -> None:
     network = DCGAN64Discriminator((3, 8, 8), (4,)).train(training)
-    assert critic_traits(network).mixes == "BatchNorm2d"
+    assert critic_traits(network).mixes == ("BatchNorm2d",)
 
 
 def slope_of_first_logit(network: nn.Module, samples: Tensor) -> Tensor:
@@ -109,7 +110,7 @@ def test_a_layer_is_said_to_mix_exactly_if_the_logit_of_a_sample_moves_with_the_
     own, *others = slope_of_first_logit(network, torch.randn(8, *shape, dtype=torch.float64))
     assert own > 1e-6
     assert all(slope > 1e-9 if critic_traits(network).mixes else slope == 0 for slope in others)
-    assert (critic_traits(network).mixes is not None) == (norm == "batch")
+    assert bool(critic_traits(network).mixes) == (norm == "batch")
 
 
 # Whether the slope is bounded.

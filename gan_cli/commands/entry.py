@@ -22,7 +22,17 @@ from gan_cli.commands.hydra_messages import causes, configuration_message
 from gan_cli.console import silence_stdout
 from gan_cli.errors import GanCliError, Incompatible, Refused, Stopped
 
-FREE_KEYS = ("checkpoint", "out", "indices", "data.root", "resume", "init_from", "hydra.run.dir", "hydra.sweep.dir")
+FREE_KEYS = (
+    "checkpoint",
+    "out",
+    "indices",
+    "label",
+    "data.root",
+    "resume",
+    "init_from",
+    "hydra.run.dir",
+    "hydra.sweep.dir",
+)
 """Keys whose value is a path or other text: typed as it is, with `=`, commas and spaces in it."""
 
 REFUSED, FAILED, INTERRUPTED = 2, 1, 130

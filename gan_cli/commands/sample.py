@@ -17,7 +17,8 @@ from gan_cli.console import tracked
 from gan_cli.errors import Refused
 from gan_cli.files import replacing
 from gan_cli.parse import resolved, typed_as
-from gan_cli.schema import SampleConf
+from gan_cli.schema import Conditional, SampleConf
+from gan_cli.suggest import did_you_mean
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -53,9 +54,9 @@ def _sample(composed: DictConfig) -> None:
     indices = wanted(conf.indices, conf.num_images)
 
     from gan_cli import accelerate, checkpoint
-    from gan_cli.build import restore_generator
     from gan_cli.latents import Latents
-    from gan_cli.sampling import CHUNK, sample_chunks
+    from gan_cli.networks import DataFacts, restore_generator
+    from gan_cli.sampling import CHUNK, Sampler
     from gan_cli.streams import Streams
 
     stored = checkpoint.load(checkpoint.resolve(Path(conf.checkpoint).expanduser()))
@@ -63,13 +64,35 @@ def _sample(composed: DictConfig) -> None:
     trained, generator = restore_generator(stored, conf.trust, conf.weights)
     generator.to(device)
     latents = Latents(trained.latent.dim, trained.latent.distribution.name, Streams(conf.seed, device))
+    classes = DataFacts.stored(stored).classes if trained.model.conditional is not Conditional.none else ()
+    sampler = Sampler(generator, latents, len(classes), labelled(conf.label, classes))
     out = Path(conf.out).expanduser()
     _prepare(out)
     with accelerate.autocast(device, conf.device.precision)():
-        chunks = tracked(sample_chunks(generator, latents, indices), "sampling", -(-len(indices) // CHUNK))
-        write = _write_images if len(stored.facts["sample_shape"]) == 3 else _write_points
-        write(out, indices, chunks)
+        chunks = tracked(sampler.chunks(indices), "sampling", -(-len(indices) // CHUNK))
+        if len(stored.facts["sample_shape"]) == 3:
+            _write_images(out, indices, chunks, 0 if conf.label is not None else len(classes))
+        else:
+            _write_points(out, indices, chunks)
     log.info("%d samples of seed %d, step %d, in %s", len(indices), conf.seed, stored.step, out)
+
+
+def labelled(label: str | int | None, classes: Sequence[str]) -> int | None:
+    """The number of the class that is asked for, by its name or else its number.
+
+    Raises:
+        Refused: there is no such class, or the generator knows none.
+    """
+    if label is None:
+        return None
+    if not classes:
+        raise Refused("label: this generator takes no labels (model.conditional was none): leave it out")
+    if str(label) in classes:
+        return list(classes).index(str(label))
+    if str(label).isdecimal() and int(label) < len(classes):
+        return int(label)
+    some = ", ".join(classes[:20]) + (", ..." if len(classes) > 20 else "")
+    raise Refused(f"label={label}: there is no such class{did_you_mean(str(label), classes)}; there are {some}")
 
 
 def _prepare(out: Path) -> None:
@@ -106,7 +129,8 @@ def wanted(indices: str | int | None, num_images: int) -> Sequence[int]:
     return list(dict.fromkeys(number for numbers in ranges for number in numbers))
 
 
-def _write_images(out: Path, indices: Sequence[int], chunks: "Iterable[Tensor]") -> None:
+def _write_images(out: Path, indices: Sequence[int], chunks: "Iterable[Tensor]", num_classes: int) -> None:
+    """Pictures one by one, and a grid: of several classes, each in a row where those are not too many."""
     import torch
 
     from gan_cli import images
@@ -119,7 +143,15 @@ def _write_images(out: Path, indices: Sequence[int], chunks: "Iterable[Tensor]")
             position += 1
         if sum(map(len, shown)) < _IN_GRID:
             shown.append(chunk)
-    images.save_png(out / "grid.png", images.grid(torch.cat(shown)[:_IN_GRID]))
+    pictures = torch.cat(shown)[:_IN_GRID]
+    if not 1 < num_classes <= len(pictures) // 2:
+        images.save_png(out / "grid.png", images.grid(pictures))
+        return
+    labels = torch.tensor(indices[: len(pictures)]) % num_classes
+    rows = [pictures[labels == label] for label in range(num_classes)]
+    columns = max(map(len, rows))
+    padded = [torch.cat([row, row.new_full((columns - len(row), *row.shape[1:]), -1.0)]) for row in rows]
+    images.save_png(out / "grid.png", images.grid(torch.cat(padded), columns))
 
 
 def _write_points(out: Path, indices: Sequence[int], chunks: "Iterable[Tensor]") -> None:

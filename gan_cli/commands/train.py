@@ -55,7 +55,8 @@ def _new(plain: dict[str, Any], command: CommandConf, directory: RunDirectory) -
     if command.init_from is not None:
         stored = checkpoint.load(checkpoint.resolve(Path(command.init_from).expanduser()))
         for name, network in run.networks.items():
-            stored.load_network("generator" if name == "ema" else name, network)
+            if name != "augment":  # what adapts begins anew
+                stored.load_network("generator" if name == "ema" else name, network)
         log.info("weights from step %d of %s", stored.step, command.init_from)
     if command.dry_run:
         from gan_cli.dry_run import dry_run

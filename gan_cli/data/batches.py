@@ -25,12 +25,21 @@ class Batches:
 
     Args:
         drop_last: leave out a ragged last batch; otherwise it is smaller than the others.
+        flip: mirror each image left to right with probability 1/2, drawn anew for every batch.
 
     Raises:
-        Refused: a batch is larger than the data, or a ragged batch would be a single sample.
+        Refused: a batch is larger than the data, a ragged batch would be a single sample, or vectors are to be flipped.
     """
 
-    def __init__(self, dataset: Dataset, batch_size: int, streams: Streams, shuffle: bool, drop_last: bool) -> None:
+    def __init__(
+        self,
+        dataset: Dataset,
+        batch_size: int,
+        streams: Streams,
+        shuffle: bool,
+        drop_last: bool,
+        flip: bool = False,
+    ) -> None:
         size = len(dataset)
         if batch_size > size:
             raise Refused(f"train.batch_size={batch_size} is larger than the data set of {size} samples: lower it")
@@ -39,12 +48,15 @@ class Batches:
                 f"data.drop_last=false leaves a last batch of one sample ({size} samples in batches of {batch_size}), "
                 "on which BatchNorm is undefined: change train.batch_size or data.limit, or drop it"
             )
+        if flip and not dataset.is_images:
+            raise Refused("data.flip mirrors images, and these data are vectors: data.flip=false")
         self.dataset = dataset
         self.batch_size = batch_size
         self.per_epoch = size // batch_size if drop_last else -(-size // batch_size)
         self._samples_per_epoch = min(size, self.per_epoch * batch_size)
         self._streams = streams
         self._shuffle = shuffle
+        self._flip = flip
         self._order: tuple[int, Tensor] = (-1, torch.empty(0))
 
     def __call__(self, number: int) -> Batch:
@@ -52,8 +64,11 @@ class Batches:
         epoch, position = divmod(number, self.per_epoch)
         start = position * self.batch_size
         chosen = self._epoch_order(epoch)[start : start + self.batch_size]
-        samples = as_network_input(self.dataset.samples[chosen])
-        return Batch(samples, None if self.dataset.labels is None else self.dataset.labels[chosen])
+        samples = self.dataset.samples[chosen]
+        if self._flip:
+            mirrored = self._streams.uniform("data/flip", number, (len(samples), 1, 1, 1)) < 0
+            samples = torch.where(mirrored, samples.flip(-1), samples)
+        return Batch(as_network_input(samples), None if self.dataset.labels is None else self.dataset.labels[chosen])
 
     def images_in(self, count: int) -> int:
         """How many samples the first `count` batches hold."""

@@ -70,9 +70,13 @@ def load(
     if len(classes) > 1:
         position = {name: i for i, name in enumerate(classes)}
         labels = torch.tensor([position[parent] for parent in parents])
-    return Dataset(
-        torch.stack(samples), labels, tuple(PurePosixPath(name).name for name in classes) if labels is not None else ()
-    )
+    return Dataset(torch.stack(samples), labels, _names(classes) if labels is not None else ())
+
+
+def _names(folders: Sequence[str]) -> tuple[str, ...]:
+    """What classes are called: the names of their folders, or the whole paths where two have the same name."""
+    names = tuple(PurePosixPath(folder).name or folder for folder in folders)
+    return names if len(set(names)) == len(names) else tuple(folders)
 
 
 def _visible(name: PurePosixPath) -> bool:

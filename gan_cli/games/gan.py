@@ -2,19 +2,21 @@
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from gan_cli.critic import Critic, mean_logit, over_scales
+from gan_cli.critic import Critic, Logits, mean_logit, over_scales
 from gan_cli.data.batches import Batch, Batches
 from gan_cli.latents import Latents
 from gan_cli.losses import AdversarialLoss
 from gan_cli.penalties import Penalty
 from gan_cli.step import Player, Stats, move, set_trainable
 from gan_cli.streams import Draws, Streams
+from gan_cli.unroll import Function, unrolled
+from gan_cli.view import View
 
 
 @dataclass(frozen=True)
@@ -22,7 +24,8 @@ class Round:
     """What a player looks at.
 
     Attributes:
-        real: for the discriminator, and for the generator if the loss is relativistic.
+        real: for the discriminator, and for the generator if the loss is relativistic or the discriminator unrolled.
+        fake: (N, ...), of the same labels as the real samples where labels count.
         turn: the number of the player's move, counted from 0.
         draws: the move's random numbers.
     """
@@ -39,9 +42,15 @@ class GAN:
     Args:
         penalty: on the critic's gradient, added to the discriminator's objective.
         constrain: called after each update of the discriminator.
+        view: what stands before the discriminator.
+        packing: how many samples the discriminator judges together.
+        num_classes: of the labels that both networks take; 0 where they take none. Fakes are drawn for the labels of
+            the real batch, so that classes are as frequent among them and the i-th real sample and fake share theirs.
         reuse: what the generator's move takes over from the discriminator's last one. "none": fresh latents (CS231n).
             "latents": the same latents, through the generator once more (D2L). "fakes": the very same fakes, which
             saves a forward pass (UCLA).
+        unroll: the generator plays against the discriminator as it would be after so many more updates on this round.
+        clip_norm: bounds the length of each player's gradient.
     """
 
     def __init__(
@@ -58,47 +67,57 @@ class GAN:
         streams: Streams,
         autocast: Callable[[], AbstractContextManager[None]],
         constrain: Callable[[], None] = lambda: None,
+        view: View | None = None,
+        packing: int = 1,
+        num_classes: int = 0,
         d_steps: int = 1,
         reuse: str = "none",
+        unroll: int = 0,
+        clip_norm: float | None = None,
     ) -> None:
         self.generator = generator
-        self.critic = Critic(discriminator, autocast)
+        self.discriminator = discriminator
+        self.view = view or View()
+        self.critic = Critic(discriminator, autocast, self.view, packing)
         self.loss = loss
         self.penalty = penalty
         self.latents = latents
         self.batches = batches
         self.streams = streams
         self.autocast = autocast
+        self.conditional = num_classes > 0
         self.d_steps = d_steps
         self.reuse = reuse
+        self.unroll = unroll
         self.networks = {"generator": generator, "discriminator": discriminator}
+        if self.view.augment.adaptive is not None:
+            self.networks["augment"] = self.view.augment.adaptive
         self.discriminator_player = Player(
-            "D", [discriminator], discriminator_optimizer, self.discriminator_objective, constrain
+            "D", [discriminator], discriminator_optimizer, self.discriminator_objective, constrain, clip_norm
         )
-        self.generator_player = Player("G", [generator], generator_optimizer, self.generator_objective)
+        self.generator_player = Player(
+            "G", [generator], generator_optimizer, self.generator_objective, clip_norm=clip_norm
+        )
         self.players = (self.discriminator_player, self.generator_player)
 
     def discriminator_objective(self, round_: Round) -> tuple[Tensor, Stats]:
         """Tell real from fake, by a critic of bounded slope where there is a penalty."""
-        real, fake = round_.real.samples, round_.fake.detach()
-        real_logits, fake_logits = self.critic(real), self.critic(fake)
-        loss = over_scales(self.loss.drawn(round_.draws, len(real)).discriminator, real_logits, fake_logits)
-        stats = {
-            "loss/D": loss.detach(),
-            "logits/real": mean_logit(real_logits),
-            "logits/fake": mean_logit(fake_logits),
-        }
-        if not self.penalty.due(round_.turn):
-            return loss, stats
-        penalty = self.penalty(self.critic.exact, real, fake, round_.draws).mean()
-        return loss + self.penalty.every * penalty, stats | {"penalty/D": penalty.detach()}
+        loss, stats, real_logits = self._told_apart(self.critic, replace(round_, fake=round_.fake.detach()))
+        augment = self.view.augment
+        if augment.adaptive is not None:
+            margins = [self.loss.margin(logits.detach()) for logits in real_logits]
+            packed = torch.cat([margin for margin in margins if margin is not None], 1)
+            augment.observe(packed.repeat_interleave(self.critic.packing, 0))
+        return loss, stats | augment.stats()
 
     def generator_objective(self, round_: Round) -> tuple[Tensor, Stats]:
         """Have the fakes taken for real."""
-        logits = [self.critic(round_.fake)]
+        critic = self._foreseen(round_) if self.unroll else self.critic
+        labels = self._labels(round_.real)
+        logits = [critic.seeing(round_.draws.of("fake"), labels)(round_.fake)]
         if self.loss.relativistic:
-            logits.append(self.critic(round_.real.samples))
-        return over_scales(self.loss.drawn(round_.draws, len(round_.fake)).generator, *logits), {}
+            logits.append(critic.seeing(round_.draws.of("real"), labels)(round_.real.samples))
+        return over_scales(self.loss.drawn(round_.draws, len(logits[0][0])).generator, *logits), {}
 
     def play(self, step: int) -> Stats:
         """The moves of step `step`, counted from 0."""
@@ -108,15 +127,15 @@ class GAN:
             real = self.batches(turn)
             latents = self.latents("discriminator", turn, len(real.samples))
             last = turn == (step + 1) * self.d_steps - 1
-            fake = self._generate(latents, differentiable=last and self.reuse == "fakes")
+            fake = self._generate(latents, real, differentiable=last and self.reuse == "fakes")
             draws = self.streams.draws("discriminator", turn)
             stats |= move(self.discriminator_player, self.players, Round(real, fake, turn, draws))
         match self.reuse:
             case "none":
                 latents = self.latents("generator", step, len(real.samples))
-                fake = self._generate(latents, differentiable=True)
+                fake = self._generate(latents, real, differentiable=True)
             case "latents":
-                fake = self._generate(latents, differentiable=True)
+                fake = self._generate(latents, real, differentiable=True)
         draws = self.streams.draws("generator", step)
         return stats | move(self.generator_player, self.players, Round(real, fake, step, draws))
 
@@ -124,8 +143,44 @@ class GAN:
         """How many real samples the first `steps` steps show to the discriminator."""
         return self.batches.images_in(steps * self.d_steps)
 
-    def _generate(self, latents: Tensor, differentiable: bool) -> Tensor:
+    def _told_apart(self, critic: Critic, round_: Round) -> tuple[Tensor, Stats, Logits]:
+        """What the discriminator minimizes, statistics, and its logits of the real samples."""
+        draws, labels, real, fake = round_.draws, self._labels(round_.real), round_.real.samples, round_.fake
+        real_logits = critic.seeing(draws.of("real"), labels)(real)
+        fake_logits = critic.seeing(draws.of("fake"), labels)(fake)
+        loss = over_scales(self.loss.drawn(draws, len(real_logits[0])).discriminator, real_logits, fake_logits)
+        stats = {
+            "loss/D": loss.detach(),
+            "logits/real": mean_logit(real_logits),
+            "logits/fake": mean_logit(fake_logits),
+        }
+        if self.penalty.due(round_.turn):
+            exact = critic.seeing(draws.of("penalty"), labels).exact
+            penalty = self.penalty(exact, critic.packs(real), critic.packs(fake), draws).mean()
+            loss = loss + self.penalty.every * penalty
+            stats["penalty/D"] = penalty.detach()
+        return loss, stats, real_logits
+
+    def _foreseen(self, round_: Round) -> Critic:
+        """The critic after `unroll` more updates against these fakes, which it answers to, differentiably.
+
+        Penalties are part of those updates; where one depends on the fakes, that dependence is not followed.
+        """
+
+        def objective(discriminator: Function, update: int) -> Tensor:
+            turn = (round_.turn + 1) * self.d_steps + update
+            ahead = replace(round_, turn=turn, draws=round_.draws.of(f"unrolled{update}"))
+            return self._told_apart(replace(self.critic, discriminator=discriminator), ahead)[0]
+
+        optimizer = self.discriminator_player.optimizer
+        return replace(self.critic, discriminator=unrolled(self.discriminator, optimizer, objective, self.unroll))
+
+    def _labels(self, batch: Batch) -> Tensor | None:
+        return batch.labels if self.conditional else None
+
+    def _generate(self, latents: Tensor, like: Batch, differentiable: bool) -> Tensor:
         set_trainable([self.generator], differentiable)
+        labels = self._labels(like)
         with torch.set_grad_enabled(differentiable), self.autocast():
-            samples: Tensor = self.generator(latents)
+            samples: Tensor = self.generator(latents) if labels is None else self.generator(latents, labels)
         return samples.float()

@@ -33,6 +33,13 @@ class AdversarialLoss(ABC):
     def generator(self, fake_logits: Tensor, real_logits: Tensor | None = None) -> Tensor:
         """The generator's objective, a scalar. `real_logits` is None unless the loss is relativistic."""
 
+    def margin(self, logits: Tensor) -> Tensor | None:
+        """How far logits lie on the real side of where the loss parts real from fake; None where it has no such place.
+
+        A loss that looks at differences of logits has none. Who adapts to overfitting asks for it (`augment=ada`).
+        """
+        return None
+
     def drawn(self, draws: Draws, count: int) -> Self:
         """The loss of one move over `count` samples, with what is random in it drawn; by default nothing is."""
         return self

@@ -40,3 +40,6 @@ class BCE(LabelTargets, AdversarialLoss):
 
     def generator(self, fake_logits: Tensor, real_logits: Tensor | None = None) -> Tensor:
         return cross_entropy(fake_logits, self.generator_target).mean()
+
+    def margin(self, logits: Tensor) -> Tensor | None:
+        return self.real_side * logits

@@ -29,3 +29,6 @@ class Hinge(AdversarialLoss):
 
     def generator(self, fake_logits: Tensor, real_logits: Tensor | None = None) -> Tensor:
         return -fake_logits.mean()
+
+    def margin(self, logits: Tensor) -> Tensor | None:
+        return logits

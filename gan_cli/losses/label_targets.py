@@ -39,6 +39,11 @@ class LabelTargets:
             if not _is_target(getattr(self, name)):
                 raise ValueError(f"{name} must be a number, or [low, high] to draw from, got {getattr(self, name)!r}")
 
+    @property
+    def real_side(self) -> float:
+        """1 where higher logits mean real, as usual; -1 where real samples have the lower target."""
+        return -1.0 if mean_target(self.real_target) < mean_target(self.fake_target) else 1.0
+
     def drawn(self, draws: Draws, count: int) -> Self:
         """These targets with their noise and flips drawn: each that is random becomes a tensor (count, 1)."""
         real = _draw(self.real_target, draws, "targets/real", count)

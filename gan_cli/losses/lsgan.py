@@ -6,7 +6,7 @@ from torch import Tensor
 
 from gan_cli.bounds import bounded
 from gan_cli.losses import AdversarialLoss
-from gan_cli.losses.label_targets import LabelTargets
+from gan_cli.losses.label_targets import LabelTargets, mean_target
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,9 @@ class LSGAN(LabelTargets, AdversarialLoss):
 
     def generator(self, fake_logits: Tensor, real_logits: Tensor | None = None) -> Tensor:
         return squares(fake_logits, self.generator_target).mean() / 2
+
+    def margin(self, logits: Tensor) -> Tensor | None:
+        return self.real_side * (logits - (mean_target(self.real_target) + mean_target(self.fake_target)) / 2)
 
 
 def squares(logits: Tensor, target: float | Tensor) -> Tensor:

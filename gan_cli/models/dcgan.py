@@ -8,9 +8,11 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
+from gan_cli.models.conditional import LabelledSequential, batch_norm, head, join, num_joined
 from gan_cli.models.layers import activation as make_activation
 from gan_cli.models.layers import dropout as make_dropout
 from gan_cli.models.layers import map_norm, vector_norm, weighted
+from gan_cli.models.minibatch_std import minibatch_std as make_minibatch_std
 
 
 class DCGANGenerator(nn.Module):
@@ -21,6 +23,8 @@ class DCGANGenerator(nn.Module):
         sample_shape: (C, S, S), S a multiple of 2^len(widths).
         hidden: width of the first linear layer.
         widths: channels; widths[0] at resolution S / 2^len(widths), each further entry at twice the resolution.
+        conditional: none, concat (the label beside the latent) or projection (in every BatchNorm).
+        num_classes: of the labels.
 
     Raises:
         ValueError: the resolution does not halve len(widths) times.
@@ -35,6 +39,8 @@ class DCGANGenerator(nn.Module):
         activation: str = "relu",
         slope: float = 0.01,
         dropout: float = 0.0,
+        conditional: str = "none",
+        num_classes: int = 0,
     ) -> None:
         super().__init__()
         channels, size, _ = sample_shape
@@ -47,20 +53,21 @@ class DCGANGenerator(nn.Module):
                 f"got {size}"
             )
 
-        def tail(norm: nn.Module) -> list[nn.Module]:
+        def tail(kind: type[nn.Module], features: int) -> list[nn.Module]:
+            norm = batch_norm(kind, features, conditional, num_classes)
             return [make_activation(activation, slope), norm, *make_dropout(dropout)]
 
-        map_size = widths[0] * base * base
-        layers = [nn.Linear(latent_dim, hidden), *tail(nn.BatchNorm1d(hidden))]
-        layers += [nn.Linear(hidden, map_size), *tail(nn.BatchNorm1d(map_size))]
+        map_size, width_in = widths[0] * base * base, latent_dim + num_joined(conditional, num_classes)
+        layers = [*join(conditional, num_classes), nn.Linear(width_in, hidden), *tail(nn.BatchNorm1d, hidden)]
+        layers += [nn.Linear(hidden, map_size), *tail(nn.BatchNorm1d, map_size)]
         layers.append(nn.Unflatten(1, (widths[0], base, base)))
         for width_in, width in pairwise(widths):
-            layers += [nn.ConvTranspose2d(width_in, width, 4, 2, 1), *tail(nn.BatchNorm2d(width))]
-        self.layers = nn.Sequential(*layers, nn.ConvTranspose2d(widths[-1], channels, 4, 2, 1), nn.Tanh())
+            layers += [nn.ConvTranspose2d(width_in, width, 4, 2, 1), *tail(nn.BatchNorm2d, width)]
+        self.layers = LabelledSequential(*layers, nn.ConvTranspose2d(widths[-1], channels, 4, 2, 1), nn.Tanh())
 
-    def forward(self, latents: Tensor) -> Tensor:
-        """Latents (N, latent_dim) to images (N, C, S, S) in [-1, 1]."""
-        images: Tensor = self.layers(latents)
+    def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Latents (N, latent_dim), and labels (N,) if conditional, to images (N, C, S, S) in [-1, 1]."""
+        images: Tensor = self.layers(latents, labels)
         return images
 
 
@@ -73,6 +80,9 @@ class DCGANDiscriminator(nn.Module):
         widths: channels of the convolutions; each takes the resolution from s to (s - 4) / 2.
         norm: of each hidden layer, before its activation: none (as in the course), batch, layer, instance, group, or
             spectral, which normalizes the weights of all layers.
+        minibatch_std: size of the groups whose spread the linear layers see; 0: they do not.
+        conditional: none, concat (the label beside the image, in planes) or projection (in the last layer).
+        num_classes: of the labels.
 
     Raises:
         ValueError: nothing is left of the image after the last pooling.
@@ -87,10 +97,14 @@ class DCGANDiscriminator(nn.Module):
         slope: float = 0.01,
         dropout: float = 0.0,
         norm: str = "none",
+        minibatch_std: int = 0,
+        conditional: str = "none",
+        num_classes: int = 0,
     ) -> None:
         super().__init__()
         channels, size, _ = sample_shape
-        layers: list[nn.Module] = []
+        channels += num_joined(conditional, num_classes)
+        layers = join(conditional, num_classes)
         left = size
         for width in widths:
             layers += [weighted(nn.Conv2d(channels, width, 5), norm), *map_norm(norm, width)]
@@ -101,11 +115,14 @@ class DCGANDiscriminator(nn.Module):
                     f"model.discriminator.widths has {len(widths)} entries, more 5×5 convolutions than an image of "
                     f"{size} pixels allows: give fewer, or a larger model.resolution"
                 )
-        layers += [nn.Flatten(), weighted(nn.Linear(channels * left * left, hidden), norm), *vector_norm(norm, hidden)]
-        layers += [make_activation(activation, slope), *make_dropout(dropout), weighted(nn.Linear(hidden, 1), norm)]
-        self.layers = nn.Sequential(*layers, nn.Flatten(0))
+        layers += [*make_minibatch_std(minibatch_std), nn.Flatten()]
+        features = (channels + (minibatch_std > 0)) * left * left
+        layers += [weighted(nn.Linear(features, hidden), norm), *vector_norm(norm, hidden)]
+        layers += [make_activation(activation, slope), *make_dropout(dropout)]
+        layers.append(head(weighted(nn.Linear(hidden, 1), norm), hidden, conditional, num_classes, norm))
+        self.layers = LabelledSequential(*layers, nn.Flatten(0))
 
-    def forward(self, samples: Tensor) -> Tensor:
-        """Images (N, C, S, S) to logits (N,)."""
-        logits: Tensor = self.layers(samples)
+    def forward(self, samples: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Images (N, C, S, S), and labels (N,) if conditional, to logits (N,)."""
+        logits: Tensor = self.layers(samples, labels)
         return logits

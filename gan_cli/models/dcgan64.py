@@ -7,9 +7,11 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
+from gan_cli.models.conditional import LabelledSequential, batch_norm, head, join, num_joined
 from gan_cli.models.layers import activation as make_activation
 from gan_cli.models.layers import dropout as make_dropout
 from gan_cli.models.layers import map_norm, weighted
+from gan_cli.models.minibatch_std import minibatch_std as make_minibatch_std
 
 
 class DCGAN64Generator(nn.Module):
@@ -19,6 +21,8 @@ class DCGAN64Generator(nn.Module):
         latent_dim: length of a latent.
         sample_shape: (C, S, S) with S = 4 · 2^len(widths).
         widths: channels at 4×4, 8×8, and so on.
+        conditional: none, concat (the label beside the latent) or projection (in every BatchNorm).
+        num_classes: of the labels.
 
     Raises:
         ValueError: the resolution is not 4 · 2^len(widths).
@@ -32,22 +36,25 @@ class DCGAN64Generator(nn.Module):
         activation: str = "relu",
         slope: float = 0.2,
         dropout: float = 0.0,
+        conditional: str = "none",
+        num_classes: int = 0,
     ) -> None:
         super().__init__()
         channels, size, _ = sample_shape
         _check_resolution(size, widths, "generator")
-        layers: list[nn.Module] = [nn.Unflatten(1, (latent_dim, 1, 1))]
-        width_in, stride, padding = latent_dim, 1, 0
+        width_in, stride, padding = latent_dim + num_joined(conditional, num_classes), 1, 0
+        layers = [*join(conditional, num_classes), nn.Unflatten(1, (width_in, 1, 1))]
         for width in widths:
-            layers += [nn.ConvTranspose2d(width_in, width, 4, stride, padding, bias=False), nn.BatchNorm2d(width)]
+            layers.append(nn.ConvTranspose2d(width_in, width, 4, stride, padding, bias=False))
+            layers.append(batch_norm(nn.BatchNorm2d, width, conditional, num_classes))
             layers += [make_activation(activation, slope), *make_dropout(dropout)]
             width_in, stride, padding = width, 2, 1
         layers += [nn.ConvTranspose2d(width_in, channels, 4, 2, 1, bias=False), nn.Tanh()]
-        self.layers = nn.Sequential(*layers)
+        self.layers = LabelledSequential(*layers)
 
-    def forward(self, latents: Tensor) -> Tensor:
-        """Latents (N, latent_dim) to images (N, C, S, S) in [-1, 1]."""
-        images: Tensor = self.layers(latents)
+    def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Latents (N, latent_dim), and labels (N,) if conditional, to images (N, C, S, S) in [-1, 1]."""
+        images: Tensor = self.layers(latents, labels)
         return images
 
 
@@ -60,6 +67,9 @@ class DCGAN64Discriminator(nn.Module):
         norm: behind each convolution but the last: batch (as in the text), none, layer, instance, group, or spectral,
             which normalizes the weights of all layers. Hidden convolutions have a bias where no norm behind them has
             one.
+        minibatch_std: size of the groups whose spread the last layer sees; 0: it does not.
+        conditional: none, concat (the label beside the image, in planes) or projection (in the last layer).
+        num_classes: of the labels.
 
     Raises:
         ValueError: the resolution is not 4 · 2^len(widths).
@@ -73,21 +83,30 @@ class DCGAN64Discriminator(nn.Module):
         slope: float = 0.2,
         dropout: float = 0.0,
         norm: str = "batch",
+        minibatch_std: int = 0,
+        conditional: str = "none",
+        num_classes: int = 0,
     ) -> None:
         super().__init__()
-        width_in, size, _ = sample_shape
+        channels, size, _ = sample_shape
         _check_resolution(size, widths, "discriminator")
-        layers: list[nn.Module] = []
+        width_in = channels + num_joined(conditional, num_classes)
+        layers = join(conditional, num_classes)
         for width in widths:
             behind = map_norm(norm, width)
             layers += [weighted(nn.Conv2d(width_in, width, 4, 2, 1, bias=not behind), norm), *behind]
             layers += [make_activation(activation, slope), *make_dropout(dropout)]
             width_in = width
-        self.layers = nn.Sequential(*layers, weighted(nn.Conv2d(width_in, 1, 4, 1, 0, bias=False), norm), nn.Flatten(0))
+        layers += make_minibatch_std(minibatch_std)
+        width_in += minibatch_std > 0
+        last = weighted(nn.Conv2d(width_in, 1, 4, 1, 0, bias=False), norm)
+        self.layers = LabelledSequential(
+            *layers, head(last, width_in, conditional, num_classes, norm, places=16), nn.Flatten(0)
+        )
 
-    def forward(self, samples: Tensor) -> Tensor:
-        """Images (N, C, S, S) to logits (N,)."""
-        logits: Tensor = self.layers(samples)
+    def forward(self, samples: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Images (N, C, S, S), and labels (N,) if conditional, to logits (N,)."""
+        logits: Tensor = self.layers(samples, labels)
         return logits
 
 

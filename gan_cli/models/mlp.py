@@ -8,9 +8,11 @@ from math import prod
 
 from torch import Tensor, nn
 
+from gan_cli.models.conditional import LabelledSequential, head, join, num_joined
 from gan_cli.models.layers import activation as make_activation
 from gan_cli.models.layers import dropout as make_dropout
 from gan_cli.models.layers import vector_norm, weighted
+from gan_cli.models.minibatch_std import minibatch_std as make_minibatch_std
 
 
 class MLPGenerator(nn.Module):
@@ -20,6 +22,8 @@ class MLPGenerator(nn.Module):
         latent_dim: length of a latent.
         sample_shape: (C, H, W) for images in [-1, 1], (D,) for vectors.
         widths: of the hidden layers; none makes an affine map.
+        conditional: none, or in any way: the label stands beside the latent, as there is no BatchNorm to take it in.
+        num_classes: of the labels.
     """
 
     def __init__(
@@ -30,17 +34,21 @@ class MLPGenerator(nn.Module):
         activation: str = "relu",
         slope: float = 0.01,
         dropout: float = 0.0,
+        conditional: str = "none",
+        num_classes: int = 0,
     ) -> None:
         super().__init__()
-        layers = _hidden_layers(latent_dim, widths, activation, slope, dropout)
-        layers.append(nn.Linear(widths[-1] if widths else latent_dim, prod(sample_shape)))
+        beside = "none" if conditional == "none" else "concat"
+        width_in = latent_dim + num_joined(beside, num_classes)
+        layers = [*join(beside, num_classes), *_hidden_layers(width_in, widths, activation, slope, dropout)]
+        layers.append(nn.Linear(widths[-1] if widths else width_in, prod(sample_shape)))
         if len(sample_shape) == 3:
             layers.append(nn.Tanh())
-        self.layers = nn.Sequential(*layers, nn.Unflatten(1, tuple(sample_shape)))
+        self.layers = LabelledSequential(*layers, nn.Unflatten(1, tuple(sample_shape)))
 
-    def forward(self, latents: Tensor) -> Tensor:
-        """Latents (N, latent_dim) to samples (N, *sample_shape)."""
-        samples: Tensor = self.layers(latents)
+    def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Latents (N, latent_dim), and labels (N,) if conditional, to samples (N, *sample_shape)."""
+        samples: Tensor = self.layers(latents, labels)
         return samples
 
 
@@ -52,6 +60,9 @@ class MLPDiscriminator(nn.Module):
         widths: of the hidden layers.
         norm: of each hidden layer, before its activation: none, batch, layer, group, or spectral, which normalizes the
             weights of all layers.
+        minibatch_std: size of the groups whose spread the last layer sees; 0: it does not.
+        conditional: none, concat (the label beside the sample) or projection (in the last layer).
+        num_classes: of the labels.
 
     Raises:
         ValueError: the norm is "instance": a feature is one number, whose mean is itself.
@@ -65,6 +76,9 @@ class MLPDiscriminator(nn.Module):
         slope: float = 0.01,
         dropout: float = 0.0,
         norm: str = "none",
+        minibatch_std: int = 0,
+        conditional: str = "none",
+        num_classes: int = 0,
     ) -> None:
         super().__init__()
         if norm == "instance":
@@ -72,13 +86,16 @@ class MLPDiscriminator(nn.Module):
                 "norm=instance normalizes the maps of convolutions, and fully connected layers have none: "
                 "model.discriminator.norm=layer or group"
             )
-        layers = _hidden_layers(prod(sample_shape), widths, activation, slope, dropout, norm)
-        layers.append(weighted(nn.Linear(widths[-1] if widths else prod(sample_shape), 1), norm))
-        self.layers = nn.Sequential(nn.Flatten(), *layers, nn.Flatten(0))
+        width_in = prod(sample_shape) + num_joined(conditional, num_classes)
+        layers = [*join(conditional, num_classes), *_hidden_layers(width_in, widths, activation, slope, dropout, norm)]
+        layers += make_minibatch_std(minibatch_std)
+        width = (widths[-1] if widths else width_in) + (minibatch_std > 0)
+        layers.append(head(weighted(nn.Linear(width, 1), norm), width, conditional, num_classes, norm))
+        self.layers = LabelledSequential(nn.Flatten(), *layers, nn.Flatten(0))
 
-    def forward(self, samples: Tensor) -> Tensor:
-        """Samples (N, *sample_shape) to logits (N,)."""
-        logits: Tensor = self.layers(samples)
+    def forward(self, samples: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Samples (N, *sample_shape), and labels (N,) if conditional, to logits (N,)."""
+        logits: Tensor = self.layers(samples, labels)
         return logits
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from gan_cli.data.batches import Batches
-from gan_cli.data.dataset import Dataset
+from gan_cli.data.dataset import Dataset, as_network_input
 from gan_cli.errors import Refused
 from gan_cli.streams import Streams
 
@@ -135,3 +135,85 @@ def test_a_ragged_batch_of_one_sample_is_refused():
 @pytest.mark.parametrize(("size", "batch", "drop_last"), [(9, 4, True), (9, 1, False), (10, 4, False), (1, 1, False)])
 def test_a_single_sample_is_refused_only_where_it_is_left_over(size, batch, drop_last):
     assert len(epoch(made(size, batch, drop_last=drop_last), 0)) == (size - size % batch if drop_last else size)
+
+
+# Mirrored images
+
+
+def pictured(size: int) -> Dataset:
+    """Images of noise, which all differ from each other and from their mirrors, with labels that say which they are."""
+    noise = torch.randint(0, 256, (size, 3, 4, 5), generator=torch.Generator().manual_seed(2), dtype=torch.uint8)
+    return Dataset(noise, labels=torch.arange(size))
+
+
+def flipping(data: Dataset, batch: int, *, seed: int = 0, flip: bool = True) -> Batches:
+    return Batches(data, batch, Streams(seed, CPU), shuffle=True, drop_last=False, flip=flip)
+
+
+def mirrored(batches: Batches, number: int) -> torch.Tensor:
+    """Which images of a batch are mirrored, (N,); each must be one of the data or its exact mirror."""
+    batch = batches(number)
+    plain = as_network_input(batches.dataset.samples[batch.labels])
+    as_stored, turned = ((batch.samples == images).flatten(1).all(1) for images in (plain, plain[..., [4, 3, 2, 1, 0]]))
+    assert (as_stored ^ turned).all()
+    return turned
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_an_image_is_mirrored_exactly_or_not_at_all_and_half_of_them_are(seed):
+    data = pictured(500)
+    stored = data.samples.clone()
+    batches = flipping(data, 60, seed=seed)
+    turned = torch.cat([mirrored(batches, number) for number in range(4 * batches.per_epoch)])
+    assert len(turned) == 2000
+    assert abs(turned.double().mean() - 0.5) < 4 * 0.5 / 2000**0.5
+    assert torch.equal(data.samples, stored)
+
+
+def test_mirroring_changes_neither_labels_nor_order_nor_what_is_left_as_it_was():
+    data = pictured(50)
+    plain, flipped = flipping(data, 8, flip=False), flipping(data, 8)
+    for number in range(2 * plain.per_epoch):
+        assert torch.equal(flipped(number).labels, plain(number).labels)
+        kept = ~mirrored(flipped, number)
+        assert torch.equal(flipped(number).samples[kept], plain(number).samples[kept])
+
+
+def test_without_flip_images_are_exactly_those_of_the_data():
+    data = pictured(50)
+    for batches in (flipping(data, 8, flip=False), Batches(data, 8, Streams(0, CPU), shuffle=True, drop_last=True)):
+        for number in range(12):
+            batch = batches(number)
+            assert torch.equal(batch.samples, as_network_input(data.samples[batch.labels]))
+
+
+def test_a_flipped_batch_is_the_same_in_whatever_order_batches_are_asked_for():
+    data = pictured(40)
+    forward = [flipping(data, 8)(number).samples for number in range(10)]
+    used = flipping(data, 8)
+    for number in (7, 7, 0, 9, 3, 0):
+        torch.manual_seed(number)
+        before = torch.get_rng_state()
+        assert torch.equal(used(number).samples, forward[number])
+        assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_images_are_mirrored_anew_in_each_batch_each_epoch_and_for_each_seed():
+    data = pictured(64)
+    drawn = [mirrored(flipping(data, 32, seed=seed), number) for seed in (0, 1) for number in range(6)]
+    assert len({tuple(turned.tolist()) for turned in drawn}) == len(drawn)
+    batches = flipping(data, 64)
+    in_order = torch.stack([mirrored(batches, epoch)[batches(epoch).labels.argsort()] for epoch in range(20)])
+    assert in_order.any(0).all()
+    assert not in_order.all(0).any()
+
+
+def test_what_is_mirrored_is_drawn_for_this_purpose_alone_by_the_number_of_the_batch():
+    batches = flipping(pictured(40), 8, seed=3)
+    for number in (0, 4, 5, 11):
+        assert torch.equal(mirrored(batches, number), Streams(3, CPU).uniform("data/flip", number, (8,)) < 0)
+
+
+def test_vectors_are_not_mirrored():
+    with pytest.raises(Refused, match=r"^data\.flip mirrors images, and these data are vectors: data\.flip=false$"):
+        flipping(numbered(8), 4)

@@ -297,3 +297,13 @@ def test_an_archive_whose_directory_is_damaged_is_refused(tmp_path):
 def test_channels_other_than_grey_and_rgb_are_refused(tmp_path, channels):
     with pytest.raises(Refused, match=rf"data\.channels must be 1 \(grey\) or 3 \(RGB\), got {channels}"):
         folder.load(str(as_folder(tmp_path, {"a.png": png(1)})), channels=channels)
+
+
+def test_classes_of_folders_with_one_name_are_told_apart_by_their_paths(tmp_path: Path) -> None:
+    for number, place in enumerate(("a/cats", "b/cats", "b/dogs", ".")):
+        (tmp_path / place).mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (8, 8), (number, 0, 0)).save(tmp_path / place / "picture.png")
+    data = folder.load(str(tmp_path), resolution=8)
+    assert data.classes == (".", "a/cats", "b/cats", "b/dogs")
+    (tmp_path / "a/cats/picture.png").unlink()
+    assert folder.load(str(tmp_path), resolution=8).classes == (".", "cats", "dogs")
