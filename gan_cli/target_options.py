@@ -84,6 +84,12 @@ class MNISTConf:
 
 
 @dataclass
+class StackedMNISTConf(MNISTConf):
+    num_samples: int = bounded(ge=1, le=10**6)
+    data_seed: int = bounded(ge=0)
+
+
+@dataclass
 class PicturesConf:
     channels: int = bounded(ge=1)
     resolution: int = bounded(ge=1, le=4096)
@@ -159,6 +165,7 @@ TARGETS: dict[str, type] = {
     "gan_cli.models.dcgan64.DCGAN64Generator": LayersConf,
     "gan_cli.models.dcgan64.DCGAN64Discriminator": DCGAN64DiscriminatorConf,
     "gan_cli.data.mnist.load": MNISTConf,
+    "gan_cli.data.stacked_mnist.load": StackedMNISTConf,
     "gan_cli.data.folder.load": FolderConf,
     "gan_cli.data.pokemon.load": PokemonConf,
     "gan_cli.data.gaussian2d.load": GaussianConf,
