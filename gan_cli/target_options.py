@@ -79,6 +79,19 @@ class DCGAN64DiscriminatorConf(BatchConf, LayersConf):
 
 
 @dataclass
+class R3GANConf:
+    widths: list[int] = bounded(ge=1, le=2**16, longest=32)
+    blocks: int = bounded(ge=1, le=64)
+    expansion: int = bounded(ge=1, le=64)
+    group_size: int = bounded(ge=1, le=2**16)
+
+
+@dataclass
+class R3GANDiscriminatorConf(BatchConf, R3GANConf):
+    pass
+
+
+@dataclass
 class MNISTConf:
     split: Split = MISSING
 
@@ -164,6 +177,8 @@ TARGETS: dict[str, type] = {
     "gan_cli.models.dcgan.DCGANDiscriminator": DCGANDiscriminatorConf,
     "gan_cli.models.dcgan64.DCGAN64Generator": LayersConf,
     "gan_cli.models.dcgan64.DCGAN64Discriminator": DCGAN64DiscriminatorConf,
+    "gan_cli.models.r3gan.R3GANGenerator": R3GANConf,
+    "gan_cli.models.r3gan.R3GANDiscriminator": R3GANDiscriminatorConf,
     "gan_cli.data.mnist.load": MNISTConf,
     "gan_cli.data.stacked_mnist.load": StackedMNISTConf,
     "gan_cli.data.folder.load": FolderConf,
