@@ -31,11 +31,11 @@ format: $(READY) ## Format, and mend what lint can mend
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-test: $(READY) ## The quick tests
-	$(BIN)/pytest
+test: $(READY) ## The quick tests, on every core
+	$(BIN)/pytest -n auto
 
 test-all: $(READY) ## All tests, the slow ones too
-	$(BIN)/pytest -m "not gpu"
+	$(BIN)/pytest -n auto -m "not gpu"
 
 bench: $(READY) ## Measure the training step
 	$(BIN)/python benchmarks/step.py
