@@ -20,8 +20,9 @@ from gan_cli.parse import resolved, typed_as
 from gan_cli.schema import Config, SampleConf
 
 ROOT = Path(__file__).resolve().parents[1]
-README, GUIDE, AXES, CHANGES = (
-    (ROOT / name).read_text() for name in ("README.md", "docs/guide.md", "docs/axes.md", "CHANGELOG.md")
+README, GUIDE, AXES, STABILIZERS, CHANGES = (
+    (ROOT / name).read_text()
+    for name in ("README.md", "docs/guide.md", "docs/axes.md", "docs/stabilizers.md", "CHANGELOG.md")
 )
 HELP = Path(CONF_DIR, "hydra/help/train.yaml").read_text()
 
@@ -34,7 +35,7 @@ def commands(text: str, program: str) -> list[list[str]]:
 
 TRAINING = [
     arguments
-    for text in (README, GUIDE, AXES, HELP)
+    for text in (README, GUIDE, AXES, STABILIZERS, HELP)
     for arguments in commands(text, "gan-train")
     if not re.search(r"resume=|--|slow_lsgan|custom|optim.lrr", " ".join(arguments))
 ]
@@ -53,7 +54,7 @@ def test_every_training_command_composes(arguments: list[str], compose: Callable
 
 @pytest.mark.parametrize("arguments", commands(README, "gan-sample"), ids=" ".join)
 def test_every_sampling_command_is_typed(arguments: list[str]) -> None:
-    base = {"num_images": 1, "indices": None, "seed": 0, "out": "o", "weights": None, "trust": []}
+    base = {"num_images": 1, "indices": None, "seed": 0, "label": None, "out": "o", "weights": None, "trust": []}
     typed = dict(argument.split("=") for argument in arguments)
     if "trust" in typed:
         typed["trust"] = [typed["trust"].strip("[]")]
@@ -61,7 +62,7 @@ def test_every_sampling_command_is_typed(arguments: list[str]) -> None:
     typed_as(SampleConf, resolved(base | device | typed))
 
 
-@pytest.mark.parametrize("group", ["model", "loss", "penalty", "data", "optim", "device", "experiment"])
+@pytest.mark.parametrize("group", ["model", "loss", "penalty", "augment", "data", "optim", "device", "experiment"])
 def test_readme_names_every_option_of_every_group(group: str) -> None:
     row = next(line for line in README.splitlines() if line.startswith(f"| `{group}=`"))
     for option in Path(CONF_DIR, group).glob("*.yaml"):
