@@ -11,9 +11,7 @@ import torch
 
 from gan_cli import checkpoint, images
 from gan_cli.extractors import load
-from gan_cli.latents import Latents
-from gan_cli.networks import DataFacts, restore_generator
-from gan_cli.sampling import Sampler
+from gan_cli.networks import DataFacts, restore_generator, sampler_of
 from gan_cli.streams import Streams
 
 
@@ -25,11 +23,11 @@ def main() -> None:
     options = parser.parse_args()
     stored = checkpoint.load(checkpoint.resolve(options.run))
     config, generator = restore_generator(stored, [])
-    latents = Latents(config.latent.dim, config.latent.distribution.name, Streams(options.seed, torch.device("cpu")))
+    streams = Streams(options.seed, torch.device("cpu"))
     classifier, classes = load("mnist_report_v1"), DataFacts.stored(stored).classes
     right = []
     for label, name in enumerate(classes):
-        drawn = images.to_bytes(Sampler(generator, latents, len(classes), label)(range(options.count)))
+        drawn = images.to_bytes(sampler_of(stored, config, generator, streams, label)(range(options.count)))
         with torch.no_grad():
             found = classifier(drawn)[1].argmax(1)
         right.append(float((found == label).float().mean()))

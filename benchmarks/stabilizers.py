@@ -4,8 +4,7 @@
     python benchmarks/stabilizers.py --table     the table of what there is
 
 Every row is the first one with one thing changed: a small DCGAN with the cross-entropy loss, 500 steps of 64 images.
-KID is measured on 10,000 samples against MNIST's 10,000 test images, in the features of `mnist_report_v1`; intervals
-are Student's, 95 %, over the seeds.
+KID is that of benchmarks/kid.py; intervals are Student's, 95 %, over the seeds.
 """
 
 import argparse
@@ -18,15 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import torch
-
-from gan_cli import checkpoint, images
-from gan_cli.data import mnist
-from gan_cli.extractors import load
-from gan_cli.latents import Latents
-from gan_cli.metrics.kid import polynomial_mmd2
-from gan_cli.networks import restore_generator
-from gan_cli.sampling import Sampler
-from gan_cli.streams import Streams
+from kid import kid
 
 BASE = [
     *("model=dcgan", "model.generator.hidden=128", "model.generator.widths=[32,16]"),
@@ -73,7 +64,6 @@ ROWS = {
 }
 SEEDS = 5
 T_95 = 2.776  # Student's quantile at SEEDS - 1 degrees of freedom
-COUNT = 10_000
 
 
 def directory(out: Path, row: str) -> Path:
@@ -95,37 +85,19 @@ def train(out: Path, row: str) -> None:
 
 def measure(out: Path, row: str) -> None:
     """KID of each seed's generator, kept beside the run."""
-    extractor, reference = load("mnist_report_v1"), None
     for run in sorted(directory(out, row).glob("[0-9]*")):
-        kept = run / "kid.json"
-        if kept.exists():
-            continue
-        if reference is None:
-            reference = features(extractor, mnist.load("test").samples)
-        config, generator = restore_generator(checkpoint.load(checkpoint.resolve(run)), [])
-        latents = Latents(config.latent.dim, config.latent.distribution.name, Streams(10_000, torch.device("cpu")))
-        drawn = images.to_bytes(Sampler(generator, latents)(range(COUNT)))
-        kept.write_text(json.dumps(polynomial_mmd2(features(extractor, drawn), reference)))
-
-
-def features(extractor: torch.nn.Module, samples: torch.Tensor) -> torch.Tensor:
-    with torch.no_grad():
-        return torch.cat([extractor(chunk)[0] for chunk in samples.split(1000)])
+        if not (run / "kid.json").exists():
+            (run / "kid.json").write_text(json.dumps(kid(run)))
 
 
 def table(out: Path) -> str:
-    lines = ["| | KID × 1000 | time, relative |", "|---|---|---|"]
-    baseline: float | None = None
+    lines = ["| | KID × 1000 |", "|---|---|"]
     for row in ROWS:
         found = [json.loads(path.read_text()) for path in sorted(directory(out, row).glob("*/kid.json"))]
-        if len(found) != SEEDS:
-            continue
-        values = [1000 * value for value in found]
-        half = T_95 * statistics.stdev(values) / SEEDS**0.5
-        runs = [json.loads(path.read_text()) for path in directory(out, row).glob("*/summary.json")]
-        speed = statistics.median(run["images_per_s"] / run["images_seen"] for run in runs)
-        baseline = baseline or speed
-        lines.append(f"| {row} | {statistics.fmean(values):.0f} ± {half:.0f} | {baseline / speed:.1f} |")
+        if len(found) == SEEDS:
+            values = [1000 * value for value in found]
+            half = T_95 * statistics.stdev(values) / SEEDS**0.5
+            lines.append(f"| {row} | {statistics.fmean(values):.0f} ± {half:.0f} |")
     return "\n".join(lines)
 
 

@@ -10,9 +10,11 @@ from torch import nn
 from gan_cli.checkpoint import Checkpoint
 from gan_cli.data.dataset import Dataset
 from gan_cli.errors import Refused
+from gan_cli.latents import Latents
 from gan_cli.models.initialize import initialize
 from gan_cli.objective import check_part
 from gan_cli.parse import parse_stored
+from gan_cli.sampling import Sampler
 from gan_cli.schema import Conditional, Config, Weights
 from gan_cli.streams import Streams
 from gan_cli.target_options import SELF_DECLARING
@@ -130,6 +132,15 @@ def restore_generator(
     generator = build_generator(config, data, Streams(config.seed, torch.device("cpu")), trusted)
     stored.load_network(name, generator)
     return config, generator
+
+
+def sampler_of(
+    stored: Checkpoint, config: Config, generator: nn.Module, streams: Streams, label: int | None = None
+) -> Sampler:
+    """What draws from a restored generator; the seed of the streams is the samples'."""
+    latents = Latents(config.latent.dim, config.latent.distribution.name, streams)
+    conditional = config.model.conditional is not Conditional.none
+    return Sampler(generator, latents, len(DataFacts.stored(stored).classes) if conditional else 0, label)
 
 
 def check_fit(

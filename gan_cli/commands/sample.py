@@ -54,24 +54,23 @@ def _sample(composed: DictConfig) -> None:
     indices = wanted(conf.indices, conf.num_images)
 
     from gan_cli import accelerate, checkpoint
-    from gan_cli.latents import Latents
-    from gan_cli.networks import DataFacts, restore_generator
-    from gan_cli.sampling import CHUNK, Sampler
+    from gan_cli.networks import DataFacts, restore_generator, sampler_of
+    from gan_cli.sampling import CHUNK
     from gan_cli.streams import Streams
 
     stored = checkpoint.load(checkpoint.resolve(Path(conf.checkpoint).expanduser()))
     device = accelerate.prepare(conf.device)
     trained, generator = restore_generator(stored, conf.trust, conf.weights)
     generator.to(device)
-    latents = Latents(trained.latent.dim, trained.latent.distribution.name, Streams(conf.seed, device))
     classes = DataFacts.stored(stored).classes if trained.model.conditional is not Conditional.none else ()
-    sampler = Sampler(generator, latents, len(classes), labelled(conf.label, classes))
+    label = labelled(conf.label, classes)
+    sampler = sampler_of(stored, trained, generator, Streams(conf.seed, device), label)
     out = Path(conf.out).expanduser()
     _prepare(out)
     with accelerate.autocast(device, conf.device.precision)():
         chunks = tracked(sampler.chunks(indices), "sampling", -(-len(indices) // CHUNK))
         if len(stored.facts["sample_shape"]) == 3:
-            _write_images(out, indices, chunks, 0 if conf.label is not None else len(classes))
+            _write_images(out, indices, chunks, 0 if label is not None else len(classes))
         else:
             _write_points(out, indices, chunks)
     log.info("%d samples of seed %d, step %d, in %s", len(indices), conf.seed, stored.step, out)
