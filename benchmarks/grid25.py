@@ -9,11 +9,12 @@ Intervals are Student's, 95 %, over the seeds.
 import argparse
 import json
 import shutil
-import statistics
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+
+from interval import interval
 
 ROWS = {
     "bce": ["loss=bce"],
@@ -30,7 +31,6 @@ ROWS = {
     ],
 }
 SEEDS = 10
-T_95 = {10: 2.262}  # Student's quantile at n - 1 degrees of freedom
 
 
 def directory(out: Path, row: str) -> Path:
@@ -54,12 +54,6 @@ def train(out: Path, row: str) -> None:
 
 def summaries(where: Path) -> list[dict[str, float]]:
     return [json.loads(path.read_text()) for path in sorted(where.glob("*/summary.json"))]
-
-
-def interval(values: list[float], digits: int, scale: float = 1) -> str:
-    values = [scale * value for value in values]
-    half = T_95[len(values)] * statistics.stdev(values) / len(values) ** 0.5
-    return f"{statistics.fmean(values):.{digits}f} ± {half:.{digits}f}"
 
 
 def table(out: Path) -> str:

@@ -10,13 +10,13 @@ KID is that of benchmarks/kid.py; intervals are Student's, 95 %, over the seeds.
 import argparse
 import json
 import shutil
-import statistics
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import torch
+from interval import interval
 from kid import kid
 
 BASE = [
@@ -63,7 +63,6 @@ ROWS = {
     "500 images: R1, γ = 1": [FEW, "penalty=r1"],
 }
 SEEDS = 5
-T_95 = 2.776  # Student's quantile at SEEDS - 1 degrees of freedom
 
 
 def directory(out: Path, row: str) -> Path:
@@ -95,9 +94,7 @@ def table(out: Path) -> str:
     for row in ROWS:
         found = [json.loads(path.read_text()) for path in sorted(directory(out, row).glob("*/kid.json"))]
         if len(found) == SEEDS:
-            values = [1000 * value for value in found]
-            half = T_95 * statistics.stdev(values) / SEEDS**0.5
-            lines.append(f"| {row} | {statistics.fmean(values):.0f} ± {half:.0f} |")
+            lines.append(f"| {row} | {interval(found, 0, 1000)} |")
     return "\n".join(lines)
 
 

@@ -25,7 +25,7 @@ from gan_cli.preview import Preview
 from gan_cli.run import Run
 from gan_cli.run_directory import RunDirectory
 from gan_cli.sampling import Sampler
-from gan_cli.schema import Conditional, Config, Kind, OptimConf, PlayerOptimConf
+from gan_cli.schema import Config, Kind, OptimConf, PlayerOptimConf
 from gan_cli.streams import Streams
 from gan_cli.targets import Trust, create
 from gan_cli.unroll import can_unroll
@@ -65,7 +65,7 @@ def build(config: Config, directory: RunDirectory, stored: Checkpoint | None = N
     discriminator_optimizer = _optimizer(optim, optim.discriminator, discriminator, trusted)
     if config.train.unroll and not can_unroll(type(discriminator_optimizer)):
         raise Refused(f"train.unroll: {type(discriminator_optimizer).__name__} has no differentiable updates")
-    num_classes = len(known.classes) if config.model.conditional is not Conditional.none else 0
+    num_classes = len(known.classes_for(config))
     sampler = Sampler(generator if ema is None else ema.network, latents, num_classes)
     game = GAN(
         generator=generator,

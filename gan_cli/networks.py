@@ -53,6 +53,10 @@ class DataFacts:
         check_shape(tuple(shape))
         return cls(tuple(shape), tuple(classes))
 
+    def classes_for(self, config: Config) -> tuple[str, ...]:
+        """The classes that the networks of a configuration take labels of; none where they take no labels."""
+        return self.classes if config.model.conditional is not Conditional.none else ()
+
     def check_labelled(self, config: Config) -> None:
         """Raise `Refused` where a conditional model is to learn from data without labels."""
         how = config.model.conditional
@@ -139,8 +143,7 @@ def sampler_of(
 ) -> Sampler:
     """What draws from a restored generator; the seed of the streams is the samples'."""
     latents = Latents(config.latent.dim, config.latent.distribution.name, streams)
-    conditional = config.model.conditional is not Conditional.none
-    return Sampler(generator, latents, len(DataFacts.stored(stored).classes) if conditional else 0, label)
+    return Sampler(generator, latents, len(DataFacts.stored(stored).classes_for(config)), label)
 
 
 def check_fit(

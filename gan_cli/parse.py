@@ -114,8 +114,10 @@ def _settle(typed: Any, prefix: str) -> None:
             _settle(value, f"{prefix}{f.name}.")
         elif f.metadata.get("scheduled") and not (value is None and f.default is None):
             key = f"{prefix}{f.name}"
-            several = [_scheduled(entry, f"{key}[{i}]") for i, entry in enumerate(value)] if f.type is not Any else None
-            setattr(typed, f.name, _scheduled(value, key) if several is None else several)
+            if get_origin(f.type) is list:
+                setattr(typed, f.name, [_scheduled(entry, f"{key}[{i}]") for i, entry in enumerate(value)])
+            else:
+                setattr(typed, f.name, _scheduled(value, key))
 
 
 def _scheduled(value: Any, path: str) -> Any:

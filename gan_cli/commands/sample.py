@@ -17,7 +17,7 @@ from gan_cli.console import tracked
 from gan_cli.errors import Refused
 from gan_cli.files import replacing
 from gan_cli.parse import resolved, typed_as
-from gan_cli.schema import Conditional, SampleConf
+from gan_cli.schema import SampleConf
 from gan_cli.suggest import did_you_mean
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def _sample(composed: DictConfig) -> None:
     device = accelerate.prepare(conf.device)
     trained, generator = restore_generator(stored, conf.trust, conf.weights)
     generator.to(device)
-    classes = DataFacts.stored(stored).classes if trained.model.conditional is not Conditional.none else ()
+    classes = DataFacts.stored(stored).classes_for(trained)
     label = labelled(conf.label, classes)
     sampler = sampler_of(stored, trained, generator, Streams(conf.seed, device), label)
     out = Path(conf.out).expanduser()
