@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
+from torchmetrics.image.kid import poly_mmd
 
 from gan_cli.metrics.kid import polynomial_mmd2
 
@@ -58,6 +59,13 @@ def test_two_point_masses_have_the_distance_of_their_points(n: int, m: int) -> N
 def test_equals_the_definition_pair_by_pair(n: int, m: int, features: int, dtype: torch.dtype) -> None:
     x, y = drawn(n, features, 1).to(dtype), drawn(m, features, 2, mean=0.3).to(dtype)
     assert polynomial_mmd2(x, y) == pytest.approx(by_pairs(x, y), rel=1e-11, abs=1e-13)
+
+
+@pytest.mark.parametrize("mean", [0.0, 0.5])
+@pytest.mark.parametrize(("count", "features"), [(2, 1), (50, 3), (300, 64)])
+def test_equals_torchmetrics(count: int, features: int, mean: float) -> None:
+    x, y = drawn(count, features, 1), drawn(count, features, 2, mean)  # theirs are sets of one size
+    assert polynomial_mmd2(x, y) == pytest.approx(float(poly_mmd(x, y)), rel=1e-11, abs=1e-12)
 
 
 def test_large_features_lose_nothing_but_float64_rounding() -> None:

@@ -44,7 +44,19 @@ def counted(samples: Tensor, means: Tensor, std: float) -> ModeCoverage:
         distances = [math.dist(sample, mean) for mean in means.double().tolist()]
         nearest = min(range(len(means)), key=lambda mode: distances[mode])
         hits[nearest] += distances[nearest] < 3 * std
-    return ModeCoverage(sum(hit > 0 for hit in hits), sum(hits) / len(samples))
+    good = sum(hits)
+    shares = [hit / good for hit in hits if hit]
+    kl = math.fsum(share * math.log(share * len(means)) for share in shares) if good else math.log(len(means))
+    return ModeCoverage(sum(hit > 0 for hit in hits), good / len(samples), pytest.approx(kl, rel=1e-12, abs=1e-15))
+
+
+def nothing(means: Tensor) -> ModeCoverage:
+    return ModeCoverage(0, 0.0, math.log(len(means)))
+
+
+def coverage(modes: int, high_quality: float, kl: float = 0.0) -> ModeCoverage:
+    """With its divergence up to rounding."""
+    return ModeCoverage(modes, high_quality, pytest.approx(kl, rel=1e-12, abs=1e-15))
 
 
 def test_three_standard_deviations_hold_98_9_percent_of_the_plane() -> None:
@@ -88,25 +100,24 @@ def test_as_many_modes_are_found_as_were_drawn_from(means: Tensor, std: float) -
 
 @each_mixture
 def test_the_centers_are_all_of_high_quality(means: Tensor, std: float) -> None:
-    assert mode_coverage(means, means, std) == ModeCoverage(len(means), 1.0)
-    assert mode_coverage(means[2:3].expand(COUNT, -1), means, std) == ModeCoverage(1, 1.0)
+    assert mode_coverage(means, means, std) == coverage(len(means), 1.0)
+    assert mode_coverage(means[2:3].expand(COUNT, -1), means, std) == coverage(1, 1.0, math.log(len(means)))
 
 
 @each_mixture
 def test_far_samples_cover_nothing(means: Tensor, std: float) -> None:
     directions = torch.randn(COUNT, 2, generator=generator())
     for far in (10.0, 1e10, 1e30):
-        assert mode_coverage(far * directions / directions.norm(dim=1, keepdim=True), means, std) == ModeCoverage(
-            0, 0.0
-        )
+        around = far * directions / directions.norm(dim=1, keepdim=True)
+        assert mode_coverage(around, means, std) == nothing(means)
 
 
 @each_mixture
 def test_one_sample_of_high_quality_finds_a_mode_and_many_of_low_quality_do_not(means: Tensor, std: float) -> None:
     around = means.repeat(100, 1) + 3.01 * std * torch.tensor([0.6, -0.8], dtype=torch.float64)
-    assert mode_coverage(around, means, std) == ModeCoverage(0, 0.0)
+    assert mode_coverage(around, means, std) == nothing(means)
     samples = torch.cat([around, means[3:4]])
-    assert mode_coverage(samples, means, std) == ModeCoverage(1, 1 / len(samples))
+    assert mode_coverage(samples, means, std) == coverage(1, 1 / len(samples), math.log(len(means)))
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
@@ -117,8 +128,8 @@ def test_sample_that_is_not_finite_is_of_low_quality_and_spoils_no_other(
 ) -> None:
     samples = means.repeat_interleave(2, 0)
     samples[::2, list(place)] = bad
-    assert mode_coverage(samples, means, std) == ModeCoverage(len(means), 0.5)
-    assert mode_coverage(samples[::2], means, std) == ModeCoverage(0, 0.0)
+    assert mode_coverage(samples, means, std) == coverage(len(means), 0.5)
+    assert mode_coverage(samples[::2], means, std) == nothing(means)
 
 
 @pytest.mark.parametrize("std", [0.25, 1.0, 64.0])
@@ -129,23 +140,23 @@ def test_three_standard_deviations_away_is_too_far_and_less_is_not(
     means = torch.zeros(1, 3, dtype=torch.float64)
     edge = (3 * std * torch.tensor([direction], dtype=torch.float64)).mul(4).round().div(4)  # without rounding error
     assert float(edge.square().sum()) == (3 * std) ** 2
-    assert mode_coverage(edge, means, std) == ModeCoverage(0, 0.0)
-    assert mode_coverage(edge * (1 - 1e-15), means, std) == ModeCoverage(1, 1.0)
+    assert mode_coverage(edge, means, std) == ModeCoverage(0, 0.0, 0.0)
+    assert mode_coverage(edge * (1 - 1e-15), means, std) == ModeCoverage(1, 1.0, 0.0)
 
 
 def test_distance_is_that_of_all_coordinates_together() -> None:
     corner = torch.tensor([[2.2, 2.2]])  # within three of the mode in each coordinate, 3.1 in both
-    assert mode_coverage(corner, torch.zeros(1, 2), 1.0) == ModeCoverage(0, 0.0)
+    assert mode_coverage(corner, torch.zeros(1, 2), 1.0) == ModeCoverage(0, 0.0, 0.0)
     line = torch.full((1, 900), 0.0999)  # 2.997 in 900 dimensions
-    assert mode_coverage(line, torch.zeros(1, 900), 1.0) == ModeCoverage(1, 1.0)
+    assert mode_coverage(line, torch.zeros(1, 900), 1.0) == ModeCoverage(1, 1.0, 0.0)
 
 
 def test_sample_within_reach_of_two_modes_covers_the_nearer_one() -> None:
     means = torch.tensor([[0.0, 0.0], [1.0, 0.0]])
     for x, found in ((0.4, 1), (0.6, 1), (0.5, 1)):
-        assert mode_coverage(torch.tensor([[x, 0.0]]), means, 1.0) == ModeCoverage(found, 1.0)
-    assert mode_coverage(torch.tensor([[0.4, 0.0], [0.6, 0.0]]), means, 1.0) == ModeCoverage(2, 1.0)
-    assert mode_coverage(torch.tensor([[0.3, 0.0], [0.4, 0.0]]), means, 1.0) == ModeCoverage(1, 1.0)
+        assert mode_coverage(torch.tensor([[x, 0.0]]), means, 1.0) == coverage(found, 1.0, math.log(2))
+    assert mode_coverage(torch.tensor([[0.4, 0.0], [0.6, 0.0]]), means, 1.0) == coverage(2, 1.0)
+    assert mode_coverage(torch.tensor([[0.3, 0.0], [0.4, 0.0]]), means, 1.0) == coverage(1, 1.0, math.log(2))
 
 
 @pytest.mark.parametrize("spread", [0.5, 2.0, 5.0, 60.0], ids=lambda spread: f"{spread}-std")
@@ -197,8 +208,8 @@ def test_edge_is_sharp_far_from_the_origin(offset: float) -> None:
     samples = (offset + 10 * torch.randn(20, 2, generator=random)).float()
     for sample in samples:
         nearest = min(math.dist(sample.tolist(), mean) for mean in means.tolist())
-        assert mode_coverage(sample[None], means, nearest / 3 * (1 + 1e-9)) == ModeCoverage(1, 1.0)
-        assert mode_coverage(sample[None], means, nearest / 3 * (1 - 1e-9)) == ModeCoverage(0, 0.0)
+        assert mode_coverage(sample[None], means, nearest / 3 * (1 + 1e-9)) == coverage(1, 1.0, math.log(40))
+        assert mode_coverage(sample[None], means, nearest / 3 * (1 - 1e-9)) == nothing(means)
 
 
 @pytest.mark.parametrize("factor", [2.0**-60, 2.0**-20, 2.0**20, 2.0**60], ids=lambda factor: f"{factor:.0e}")
@@ -206,3 +217,46 @@ def test_edge_is_sharp_far_from_the_origin(offset: float) -> None:
 def test_unit_of_length_does_not_matter(means: Tensor, std: float, factor: float) -> None:
     samples = drawn(means, 2 * std, COUNT)
     assert mode_coverage(factor * samples, factor * means, factor * std) == mode_coverage(samples, means, std)
+
+
+@each_mixture
+def test_divergence_of_the_mixture_itself_is_at_its_floor(means: Tensor, std: float) -> None:
+    chunks = drawn(means, std, COUNT * REPEATS, seed=7).split(COUNT)
+    found = torch.tensor([mode_coverage(chunk, means, std).kl for chunk in chunks], dtype=torch.float64)
+    free = len(means) - 1
+    good = (
+        COUNT * PERFECT_IN_THE_PLANE
+    )  # 2n KL has the χ² distribution with K - 1 degrees: mean K - 1, variance 2 (K - 1)
+    error = math.sqrt(2 * free) / (2 * good) / math.sqrt(REPEATS)
+    assert abs(float(found.mean()) - free / (2 * good)) < SIGMAS * error
+    assert float(found.max()) < 0.05 * math.log(len(means))
+
+
+@each_mixture
+def test_divergence_of_some_equal_modes_is_the_logarithm_of_what_is_missing(means: Tensor, std: float) -> None:
+    for kept in range(1, len(means) + 1):
+        found = mode_coverage(means[:kept].repeat(3, 1), means, std)
+        assert found == coverage(kept, 1.0, math.log(len(means) / kept))
+        assert 0 <= found.kl <= math.log(len(means)) * (1 + 1e-14)
+
+
+def test_divergence_of_unequal_modes_by_hand() -> None:
+    means = torch.tensor([[0.0, 0.0], [10.0, 0.0]])
+    samples = means[[0, 0, 0, 1]]
+    assert mode_coverage(samples, means, 1.0) == coverage(2, 1.0, 0.75 * math.log(1.5) + 0.25 * math.log(0.5))
+
+
+@each_mixture
+def test_samples_of_low_quality_do_not_count_in_the_divergence(means: Tensor, std: float) -> None:
+    # As in PacGAN's code. Assigned to the mode they are nearest to, they would make its share larger.
+    near = means[:2] + torch.tensor([0.0, 4 * std])
+    samples = torch.cat([means, near[:1].repeat(100, 1), torch.full((5, 2), math.nan)])
+    assert mode_coverage(samples, means, std) == coverage(len(means), len(means) / len(samples), 0.0)
+
+
+@each_mixture
+def test_divergence_never_exceeds_the_logarithm_of_the_number_of_modes(means: Tensor, std: float) -> None:
+    for seed in range(30):
+        for spread in (0.5, 3.0, 30.0):
+            found = mode_coverage(drawn(means, spread * std, 1 + seed, seed), means, std)
+            assert 0 <= found.kl <= math.log(len(means)) * (1 + 1e-14)
