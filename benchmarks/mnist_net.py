@@ -18,7 +18,8 @@ from torch.nn.functional import cross_entropy
 
 from gan_cli.data import mnist
 from gan_cli.data.dataset import Dataset
-from gan_cli.extractors import NAMES, WEIGHTS
+from gan_cli.extractors.files import WEIGHTS
+from gan_cli.extractors.mnist import NAMES
 from gan_cli.metrics.mnist_net import MNISTNet, as_input
 
 SEEDS = dict(zip(NAMES, (1, 2), strict=True))

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from gan_cli.data import mnist
 from gan_cli.data.dataset import Dataset
-from gan_cli.extractors import NAMES, WEIGHTS, load
+from gan_cli.extractors.files import WEIGHTS
+from gan_cli.extractors.mnist import NAMES, load
 from gan_cli.metrics.kid import polynomial_mmd2
 from gan_cli.metrics.mnist_net import MNISTNet, as_input
 
