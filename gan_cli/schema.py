@@ -38,6 +38,11 @@ class Weights(Enum):
     raw = "raw"
 
 
+class BatchNormMode(Enum):
+    eval = "eval"
+    batch = "batch"
+
+
 class DeviceType(Enum):
     cpu = "cpu"
     cuda = "cuda"
@@ -47,6 +52,15 @@ class Shape(Enum):
     constant = "constant"
     linear = "linear"
     cosine = "cosine"
+
+
+class Extractors(Enum):
+    auto = "auto"
+    mnist_v1 = "mnist_v1"
+    mnist_report_v1 = "mnist_report_v1"
+    random_v1 = "random_v1"
+    efficientnet_lite0 = "efficientnet_lite0"
+    inception = "inception"
 
 
 class Conditional(Enum):
@@ -140,6 +154,19 @@ class CriticConf:
 
 
 @dataclass
+class SamplingConf:
+    batch_norm: BatchNormMode = BatchNormMode.eval
+
+
+@dataclass
+class EvaluateConf:
+    extractor: Extractors = Extractors.auto
+    inception_weights: str | None = None
+    num_images: int = bounded(2000, ge=2)
+    final_images: int = bounded(10000, ge=0)
+
+
+@dataclass
 class TrainConf:
     epochs: int = bounded(ge=1)
     steps: int | None = bounded(ge=1)
@@ -150,6 +177,7 @@ class TrainConf:
     minutes: float | None = bounded(gt=0)
     log_every: int = bounded(ge=0)
     sample_every: int = bounded(ge=0)
+    evaluate_every: int = bounded(1000, ge=0)
     checkpoint_every: int = bounded(ge=0)
     keep: int = bounded(ge=0)
 
@@ -174,6 +202,8 @@ class Config:
     latent: LatentConf = MISSING
     optim: OptimConf = MISSING
     ema: EMAConf = field(default_factory=EMAConf)
+    sampling: SamplingConf = field(default_factory=SamplingConf)
+    evaluate: EvaluateConf = field(default_factory=EvaluateConf)
     train: TrainConf = MISSING
     device: DeviceConf = MISSING
     seed: int = bounded(ge=0, lt=2**63)
@@ -207,6 +237,30 @@ class CommandConf:
 
 
 @dataclass
+class EvaluatedDataConf:
+    root: str | None = None
+    split: str | None = None
+
+
+@dataclass
+class EvaluateCommandConf:
+    """The whole of what `gan-evaluate` was asked to do."""
+
+    checkpoint: str = MISSING
+    num_images: int = bounded(ge=2)
+    num_seeds: int = bounded(ge=1, le=31)
+    seed: int = bounded(ge=0, lt=2**62)
+    extractor: Extractors | None = MISSING
+    inception_weights: str | None = MISSING
+    weights: Weights | None = MISSING
+    batch_norm: BatchNormMode | None = MISSING
+    data: EvaluatedDataConf = field(default_factory=EvaluatedDataConf)
+    out: str = MISSING
+    trust: list[str] = MISSING
+    device: DeviceConf = MISSING
+
+
+@dataclass
 class SampleConf:
     """The whole of what `gan-sample` was asked to do."""
 
@@ -217,5 +271,13 @@ class SampleConf:
     out: str = MISSING
     weights: Weights | None = MISSING
     label: str | int | None = MISSING
+    batch_norm: BatchNormMode | None = None
     trust: list[str] = MISSING
     device: DeviceConf = MISSING
+
+
+@dataclass
+class DoctorConf:
+    """The whole of what `gan-doctor` was asked to do."""
+
+    run: str = MISSING

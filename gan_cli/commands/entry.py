@@ -23,10 +23,13 @@ from gan_cli.console import silence_stdout
 from gan_cli.errors import GanCliError, Incompatible, Refused, Stopped
 
 FREE_KEYS = (
+    "run",
     "checkpoint",
     "out",
     "indices",
     "label",
+    "inception_weights",
+    "evaluate.inception_weights",
     "data.root",
     "resume",
     "init_from",
