@@ -15,16 +15,24 @@ from gan_cli.data.dataset import Dataset
 from gan_cli.dials import Dial, attribute_dial, optimizer_dial
 from gan_cli.ema import EMA
 from gan_cli.errors import Refused
+from gan_cli.evaluation.choose import choose
+from gan_cli.evaluation.evaluator import Evaluator
 from gan_cli.games.gan import GAN
 from gan_cli.horizon import with_horizon
-from gan_cli.latents import Latents
-from gan_cli.networks import DataFacts, build_discriminator, build_generator, check_fit, check_shape, packing
+from gan_cli.networks import (
+    DataFacts,
+    build_discriminator,
+    build_generator,
+    build_sampler,
+    check_fit,
+    check_shape,
+    packing,
+)
 from gan_cli.objective import Objective, build_objective
 from gan_cli.parse import to_plain
 from gan_cli.preview import Preview
 from gan_cli.run import Run
 from gan_cli.run_directory import RunDirectory
-from gan_cli.sampling import Sampler
 from gan_cli.schema import Config, Kind, OptimConf, PlayerOptimConf
 from gan_cli.streams import Streams
 from gan_cli.targets import Trust, create
@@ -50,7 +58,6 @@ def build(config: Config, directory: RunDirectory, stored: Checkpoint | None = N
     batches = Batches(dataset, config.train.batch_size, streams, data.shuffle, data.drop_last, data.flip)
     total_steps = config.train.steps or -(-config.train.epochs * batches.per_epoch // config.train.d_steps)
     config = with_horizon(config, total_steps)
-    latents = Latents(config.latent.dim, config.latent.distribution.name, streams)
     generator = build_generator(config, known, streams, trusted).to(device)
     discriminator = build_discriminator(config, known, streams, trusted).to(device)
     half_life = schedules.follow(config.ema.half_life, 0)
@@ -65,8 +72,9 @@ def build(config: Config, directory: RunDirectory, stored: Checkpoint | None = N
     discriminator_optimizer = _optimizer(optim, optim.discriminator, discriminator, trusted)
     if config.train.unroll and not can_unroll(type(discriminator_optimizer)):
         raise Refused(f"train.unroll: {type(discriminator_optimizer).__name__} has no differentiable updates")
-    num_classes = len(known.classes_for(config))
-    sampler = Sampler(generator if ema is None else ema.network, latents, num_classes)
+    by_weights = {"raw": generator} if ema is None else {"ema": ema.network, "raw": generator}
+    samplers = {weights: build_sampler(config, network, known, streams) for weights, network in by_weights.items()}
+    sampler = next(iter(samplers.values()))
     game = GAN(
         generator=generator,
         discriminator=discriminator,
@@ -76,8 +84,8 @@ def build(config: Config, directory: RunDirectory, stored: Checkpoint | None = N
         penalty=objective.penalty.made,
         view=View(config.critic.flip, augment, schedules.follow(config.critic.noise, 0)),
         packing=packing(config),
-        num_classes=num_classes,
-        latents=latents,
+        num_classes=sampler.num_classes,
+        latents=sampler.latents,
         batches=batches,
         streams=streams,
         autocast=accelerate.autocast(device, config.device.precision),
@@ -87,6 +95,12 @@ def build(config: Config, directory: RunDirectory, stored: Checkpoint | None = N
         unroll=config.train.unroll,
         clip_norm=optim.clip_norm,
     )
+
+    def evaluator(count: int, thorough: bool) -> Evaluator | None:
+        if not config.train.evaluate_every or not count:
+            return None
+        return choose(dataset, facts["data_digest"], config.evaluate, device, count, thorough)
+
     run = Run(
         directory=directory,
         device=device,
@@ -94,8 +108,11 @@ def build(config: Config, directory: RunDirectory, stored: Checkpoint | None = N
         facts=facts,
         train=config.train,
         game=game,
-        preview=Preview(dataset, sampler, "raw" if ema is None else "ema"),
+        preview=Preview(dataset, sampler),
+        samplers=samplers,
         total_steps=total_steps,
+        selection=evaluator(config.evaluate.num_images, thorough=False),
+        final=evaluator(config.evaluate.final_images, thorough=True),
         dials=_dials(config, game, objective, ema),
         ema=ema,
     )

@@ -4,7 +4,6 @@ The file is data: reading one runs nothing. Tensors are named `network/NAME/...`
 `meter/...`; the header holds `format`, `step`, `config`, `facts` and `digest`, a SHA-256 over everything else.
 """
 
-import hashlib
 import inspect
 import json
 import re
@@ -20,6 +19,7 @@ from safetensors.torch import save as to_safetensors
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from gan_cli.digests import digest
 from gan_cli.errors import Refused, RunFailed
 from gan_cli.files import link, replacing
 
@@ -211,9 +211,4 @@ def _mapping(text: str) -> dict[str, Any]:
 
 
 def _digest(header: Mapping[str, str], tensors: Mapping[str, Tensor]) -> str:
-    sha = hashlib.sha256(json.dumps(dict(sorted(header.items()))).encode())
-    for name in sorted(tensors):
-        tensor = tensors[name]
-        sha.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        sha.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
-    return sha.hexdigest()
+    return digest(json.dumps(dict(sorted(header.items()))), tensors)

@@ -44,11 +44,20 @@ def rewind(directory: RunDirectory, step: int, train: TrainConf) -> None:
     remove_temporaries(directory.path)
     logged = train.log_every > 0 and step > 0 and (step % train.log_every == 0 or step == 1)
     pictured = train.sample_every > 0 and step > 0 and step % train.sample_every == 0
-    _keep_lines(directory.metrics, step, logged, pictured)
+    _keep_lines(directory.metrics, step, logged)
     _remove_numbered(directory.samples, end=step + 1 if pictured else step)
     _remove_numbered(directory.checkpoints, end=step + 1)
-    for path in (directory.summary, directory.samples / "progress.webp"):
+    for path in (directory.summary, directory.samples / "progress.webp", *directory.evaluation.glob("*.png")):
         path.unlink(missing_ok=True)
+    if directory.best.exists() and not _is_of_the_past(directory.best, step):
+        directory.best.unlink()
+
+
+def _is_of_the_past(path: Path, step: int) -> bool:
+    try:
+        return checkpoint.load(path).step <= step
+    except Refused:  # damaged
+        return False
 
 
 def _remove_numbered(folder: Path, end: int) -> None:
@@ -58,9 +67,10 @@ def _remove_numbered(folder: Path, end: int) -> None:
             path.unlink()
 
 
-def _keep_lines(path: Path, step: int, logged: bool, pictured: bool) -> None:
-    """Keep the lines before `step`, and those that belong to it: the means if it is `logged`, the metrics, which come
-    with a picture, if it is `pictured`. One that was cut off in writing goes too."""
+def _keep_lines(path: Path, step: int, logged: bool) -> None:
+    """Keep the lines before `step`, and those that belong to it: the means if it is `logged`; the metrics, which come
+    in their turn alone, whatever the turn is from now on; not the final ones. One that was cut off in writing goes too.
+    """
     if not path.exists():
         return
     kept = []
@@ -71,7 +81,9 @@ def _keep_lines(path: Path, step: int, logged: bool, pictured: bool) -> None:
             continue  # cut off, or not ours
         of = content.get("step") if isinstance(content, dict) else None
         measured = of is not None and any(name.startswith("metrics/") for name in content)
-        end = step + 1 if (pictured if measured else logged) else step
+        if of is None or any(name.startswith("final/") for name in content):
+            continue
+        end = step + 1 if measured or logged else step
         if line.endswith(b"\n") and isinstance(of, int) and of < end:
             kept.append(line)
     with replacing(path) as file:

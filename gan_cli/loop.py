@@ -39,6 +39,8 @@ def _train(run: Run, report: Report, stop: StopRequest) -> str:
             report.scalars(clear=in_turn)  # at an end out of turn the means go on: the run may be extended
         if _due(every.sample_every, run.step, reason):
             report.picture()
+        if _due(every.evaluate_every, run.step, None):
+            report.select()
         if _due(every.checkpoint_every, run.step, reason) or (stopping and every.checkpoint_every):
             report.save()
         if stopping:
@@ -46,6 +48,8 @@ def _train(run: Run, report: Report, stop: StopRequest) -> str:
             raise Stopped(stop.signal_number)
         if reason is not None:
             run.meter.check()
+            if 0 < every.evaluate_every <= run.step:
+                report.evaluate()
             report.finish()
             return reason
 

@@ -15,7 +15,7 @@ from gan_cli.models.initialize import initialize
 from gan_cli.objective import check_part
 from gan_cli.parse import parse_stored
 from gan_cli.sampling import Sampler
-from gan_cli.schema import Conditional, Config, Weights
+from gan_cli.schema import BatchNormMode, Conditional, Config, Weights
 from gan_cli.streams import Streams
 from gan_cli.target_options import SELF_DECLARING
 from gan_cli.targets import Trust, accepts, create
@@ -138,12 +138,19 @@ def restore_generator(
     return config, generator
 
 
-def sampler_of(
-    stored: Checkpoint, config: Config, generator: nn.Module, streams: Streams, label: int | None = None
-) -> Sampler:
+def sampler_of(stored: Checkpoint, config: Config, generator: nn.Module, streams: Streams) -> Sampler:
     """What draws from a restored generator; the seed of the streams is the samples'."""
-    latents = Latents(config.latent.dim, config.latent.distribution.name, streams)
-    return Sampler(generator, latents, len(DataFacts.stored(stored).classes_for(config)), label)
+    return build_sampler(config, generator, DataFacts.stored(stored), streams)
+
+
+def build_sampler(config: Config, generator: nn.Module, data: DataFacts, streams: Streams) -> Sampler:
+    """What draws from a generator as its configuration says; the seed of the streams is the samples'."""
+    return Sampler(
+        generator,
+        Latents(config.latent.dim, config.latent.distribution.name, streams),
+        num_classes=len(data.classes_for(config)),
+        batch_statistics=config.sampling.batch_norm is BatchNormMode.batch,
+    )
 
 
 def check_fit(

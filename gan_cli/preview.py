@@ -6,40 +6,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from gan_cli import images
+from gan_cli import images, plots
 from gan_cli.data.dataset import Dataset, as_network_input
-from gan_cli.metrics.modes import PERFECT_IN_THE_PLANE, mode_coverage
+from gan_cli.metrics.modes import MODE_SAMPLES, mode_coverage
 from gan_cli.sampling import Sampler, by_class
 
 _IMAGES, _POINTS = 64, 512
 _ROWS, _COLUMNS = 10, 8  # of a grid with a class in each row
-_MODE_SAMPLES = 2500  # of which modes are counted, as in the papers that define the count
-
-
-@dataclass(frozen=True)
-class Measure:
-    """One metric of the fakes.
-
-    Attributes:
-        name: as in `metrics/NAME`.
-        count: of how many fakes.
-        weights: "raw", or "ema" where an average of the generator drew them.
-        floor: what a perfect generator scores; of modes, where they do not overlap.
-    """
-
-    name: str
-    value: float
-    count: int
-    floor: float
-    weights: str
-
-
-@dataclass(frozen=True)
-class Look:
-    """What was seen: a picture, uint8 (C, H, W), and what was measured beside it."""
-
-    picture: Tensor
-    measures: Sequence[Measure] = ()
 
 
 @dataclass(frozen=True)
@@ -48,34 +21,26 @@ class Preview:
 
     Attributes:
         sampler: draws the fakes; where it knows classes, each has a row of the grid.
-        weights: which ones its generator has.
     """
 
     dataset: Dataset
     sampler: Sampler
-    weights: str = "raw"
 
     def real(self) -> Tensor:
         """A grid of real images, or a scatter plot of real points: uint8 (C, H, W)."""
         real = self._real()
-        return images.grid(real, self._columns) if self.dataset.is_images else images.scatter({"real": real})
+        return images.grid(real, self._columns) if self.dataset.is_images else plots.scatter({"real": real})
 
-    def fake(self) -> Look:
+    def fake(self) -> Tensor:
         """A grid of fakes, or a scatter plot of real and generated points, with modes counted where there are modes."""
-        mixture = self.dataset.mixture
         if self.dataset.is_images:
-            return Look(images.grid(self.sampler(self._shown), self._columns))
-        fakes = self.sampler(range(_MODE_SAMPLES if mixture else _POINTS))
-        points = {"real": self._real(), "generated": fakes[:_POINTS]}
-        if mixture is None:
-            return Look(images.scatter(points))
-        found, modes = mode_coverage(fakes.cpu(), mixture.means, mixture.std), len(mixture.means)
-        title = f"{found.modes} of {modes} modes, {found.high_quality:.1%} of high quality"
-        measures = [
-            Measure("modes", found.modes, len(fakes), modes, self.weights),
-            Measure("high_quality", found.high_quality, len(fakes), PERFECT_IN_THE_PLANE, self.weights),
-        ]
-        return Look(images.scatter(points, title), measures)
+            return images.grid(self.sampler(self._shown), self._columns)
+        mixture, title = self.dataset.mixture, ""
+        fakes = self.sampler(range(MODE_SAMPLES if mixture else _POINTS))
+        if mixture is not None:
+            found = mode_coverage(fakes.cpu(), mixture.means, mixture.std)
+            title = f"{found.modes} of {len(mixture.means)} modes, {found.high_quality:.1%} of high quality"
+        return plots.scatter({"real": self._real(), "generated": fakes[:_POINTS]}, title)
 
     def _real(self) -> Tensor:
         """Samples from all over the data, whose neighbours are often alike; or from all over each class shown."""

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from gan_cli.errors import Incompatible, Refused
-from gan_cli.schema import Conditional, Config, Kind
+from gan_cli.schema import Conditional, Config, Extractors, Kind
 
 
 def check_relations(config: Config) -> None:
@@ -26,6 +26,9 @@ def _objections(config: Config) -> Iterator[str]:
             yield "augment changes images, and these data are vectors: augment=none; critic.noise is for both"
         if config.critic.flip:
             yield "critic.flip mirrors images, and these data are vectors: critic.flip=false"
+        if config.evaluate.extractor is not Extractors.auto:
+            name = config.evaluate.extractor.name
+            yield f"evaluate.extractor={name} looks at images, and these data are vectors: evaluate.extractor=auto"
         if config.data.flip:
             yield "data.flip mirrors images, and these data are vectors: data.flip=false"
     yield from _packing(config)

@@ -1,9 +1,12 @@
 """How a run tells of itself: scalars, pictures, a summary. None of it changes training."""
 
 import logging
+import math
 import time
 
 from gan_cli import images
+from gan_cli.best import Best, evaluations
+from gan_cli.evaluation.evaluator import Evaluation
 from gan_cli.files import write_json
 from gan_cli.progress import StepBar, figures
 from gan_cli.run import Run
@@ -26,6 +29,12 @@ class Report:
         self._training_before = float(run.facts.get("training_s", 0))
         self._latest: dict[str, float] = {}
         self._measured: dict[str, float] = {}
+        self._best: Best | None = None
+        if run.selection is not None:
+            self._best = Best(run.selection.guide)
+            for values in evaluations(run.directory.metric_lines()):
+                self._best.improved_by(values)
+                self._measured = {f"metrics/{name}": value for name, value in values.items()}
         self._read_at = (run.images_seen, self._stopwatch.seconds)
 
     @property
@@ -64,23 +73,53 @@ class Report:
         self._read_at = now
 
     def picture(self) -> None:
-        """The fakes as they are now, and what can be measured of them."""
+        """The fakes as they are now."""
         with self._stopwatch.paused():
-            look = self._run.preview.fake()
-            images.save_png(self._run.directory.sample(self._run.step), look.picture)
-            self._tracker.picture(self._run.step, "samples", look.picture)
-            for measure in look.measures:
-                self._tracker.measure(self._run.step, measure)
-            self._measured = {f"metrics/{measure.name}": measure.value for measure in look.measures}
+            picture = self._run.preview.fake()
+            images.save_png(self._run.directory.sample(self._run.step), picture)
+            self._tracker.picture(self._run.step, "samples", picture)
             if self._latest:
-                shown = figures(self._latest | self._measured)
-                log.info("step %d/%d  %s", self._run.step, self._run.total_steps, shown)
+                log.info("step %d/%d  %s", self._run.step, self._run.total_steps, figures(self._latest))
+
+    def select(self) -> None:
+        """What the fakes are worth now, and a checkpoint if they are the best so far."""
+        with self._stopwatch.paused():
+            evaluation = self._run.select()
+            if evaluation is None:
+                return
+            self._told("metrics", evaluation)
+            self._measured = {f"metrics/{name}": value for name, value in evaluation.values.items()}
+            assert self._best is not None
+            if self._best.improved_by(evaluation.values) and self._run.train.checkpoint_every:
+                self._note_times()
+                self._run.save_best()
+
+    def evaluate(self) -> None:
+        """What the fakes are worth in the end, with pictures of what the numbers mean."""
+        with self._stopwatch.paused():
+            for evaluation in self._run.evaluate():
+                self._told("final", evaluation)
+                values = {f"final/{name}": value for name, value in evaluation.values.items()}
+                self._measured = values | self._measured  # where there is an average, it comes first and stays
+                for name, picture in evaluation.pictures.items():
+                    weights = evaluation.measures[0].weights
+                    images.save_png(self._run.directory.evaluation / f"{weights}_{name}.png", picture)
+                    self._tracker.picture(self._run.step, f"evaluation/{weights}_{name}", picture)
+
+    def _told(self, group: str, evaluation: Evaluation) -> None:
+        for measure in evaluation.measures:
+            self._tracker.measure(self._run.step, group, measure)
+        if evaluation.measures:
+            of = evaluation.measures[0]
+            judge = f"{of.weights} weights" + (f", {of.extractor}" if of.extractor else "")
+            shown = "  ".join(f"{measure.name} {measure.value:.3g}" for measure in evaluation.measures)
+            log.info("step %d/%d  %s  (%s)", self._run.step, self._run.total_steps, shown, judge)
 
     def save(self) -> None:
         """A checkpoint. The log is flushed first: it never lacks what a checkpoint has gone past."""
         with self._stopwatch.paused():
             self._tracker.flush()
-            self._run.facts |= {"wall_s": self._wall_s, "training_s": self._training_s}
+            self._note_times()
             self._run.save()
 
     def finish(self) -> None:
@@ -92,7 +131,7 @@ class Report:
         write_json(
             directory.summary,
             losses
-            | self._measured
+            | {name: value if math.isfinite(value) else None for name, value in self._measured.items()}
             | {
                 "steps": self._run.step,
                 "images_seen": self._run.images_seen,
@@ -101,6 +140,9 @@ class Report:
                 "parameters": self._run.parameters(),
             },
         )
+
+    def _note_times(self) -> None:
+        self._run.facts |= {"wall_s": self._wall_s, "training_s": self._training_s}
 
     @property
     def _wall_s(self) -> float:

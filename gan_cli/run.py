@@ -1,6 +1,6 @@
 """The real objects of one training run."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,10 +11,12 @@ from gan_cli import checkpoint
 from gan_cli.checkpoint import Checkpoint
 from gan_cli.dials import Dial
 from gan_cli.ema import EMA
+from gan_cli.evaluation.evaluator import Evaluation, Evaluator
 from gan_cli.games.game import Game
 from gan_cli.meter import Meter
 from gan_cli.preview import Preview
 from gan_cli.run_directory import RunDirectory
+from gan_cli.sampling import Sampler
 from gan_cli.schema import TrainConf
 
 
@@ -27,6 +29,10 @@ class Run:
         facts: what the configuration does not say and a reader of a checkpoint needs.
         total_steps: where the run ends.
         ema: of the game's generator.
+        samplers: draw from the generator by the weights that they have, "ema" or "raw"; pictures and selection take the
+            first.
+        selection: measures while the run goes on.
+        final: measures at the end.
         dials: turned before each step.
         step: finished steps.
     """
@@ -38,7 +44,10 @@ class Run:
     train: TrainConf
     game: Game
     preview: Preview
+    samplers: Mapping[str, Sampler]
     total_steps: int
+    selection: Evaluator | None = None
+    final: Evaluator | None = None
     dials: Sequence[Dial] = ()
     ema: EMA | None = None
     meter: Meter = field(default_factory=Meter)
@@ -54,6 +63,20 @@ class Run:
         if self.ema is not None:
             self.ema.update(self.game.networks["generator"], self.images_seen - seen, self.images_seen)
         self.meter.add(self.step, stats)
+
+    def select(self) -> Evaluation | None:
+        """What the generator is worth now, of samples that nothing else shows."""
+        if self.selection is None:
+            return None
+        weights, sampler = next(iter(self.samplers.items()))
+        return self.selection.evaluate(sampler.of_stream("evaluation/selection"), weights)
+
+    def evaluate(self) -> Iterator[Evaluation]:
+        """What the generator is worth at the end, with each of its weights, of samples that no choice has seen: those
+        that gan-evaluate draws with the run's seed."""
+        if self.final is not None:
+            for weights, sampler in self.samplers.items():
+                yield self.final.evaluate(sampler, weights)
 
     @property
     def networks(self) -> dict[str, nn.Module]:
@@ -104,6 +127,15 @@ class Run:
         numbered = sorted(self.directory.checkpoints.glob("step_*.safetensors"))
         for old in numbered[: max(0, len(numbered) - keep)]:
             old.unlink(missing_ok=True)
+
+    def save_best(self) -> None:
+        """Write `best`.
+
+        Raises:
+            Diverged: the state is not worth keeping.
+        """
+        self.meter.check()
+        checkpoint.save(self.directory.best, self.state())
 
     def description(self) -> list[str]:
         """The arithmetic that the configuration implies, for a person."""

@@ -57,6 +57,7 @@ class RunDirectory:
         self.path = path
         self.samples = path / "samples"
         self.checkpoints = path / "checkpoints"
+        self.evaluation = path / "evaluation"
         self.tensorboard = path / "tensorboard"
         self.config = path / "config.yaml"
         self.metrics = path / "metrics.jsonl"
@@ -76,6 +77,15 @@ class RunDirectory:
     def last(self) -> Path:
         """The newest checkpoint."""
         return self.checkpoints / "last.safetensors"
+
+    @property
+    def best(self) -> Path:
+        """The checkpoint with the best evaluation."""
+        return self.checkpoints / "best.safetensors"
+
+    def metric_lines(self) -> list[str]:
+        """The lines of metrics.jsonl; none where there is no such file yet."""
+        return self.metrics.read_text(encoding="utf-8").splitlines() if self.metrics.exists() else []
 
     def write_status(self, state: str, step: int, reason: str | None = None) -> None:
         """Record how the run stands: running, finished, interrupted, diverged or failed."""

@@ -34,6 +34,10 @@ class Streams:
         numbers = torch.rand(*shape, generator=self._generator(purpose, index, self.device), device=self.device)
         return numbers.mul_(2).sub_(1)
 
+    def of(self, name: str) -> "Streams":
+        """Random draws of a seed of their own, derived from this one: they meet none of these."""
+        return Streams(self._seed(name, 0), self.device)
+
     def draws(self, purpose: str, index: int) -> "Draws":
         """Random numbers for one use, such as one move of a player, each told apart by a name of its own."""
         return Draws(self, purpose, index)

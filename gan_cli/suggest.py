@@ -14,4 +14,4 @@ def did_you_mean(word: str, known: Sequence[str]) -> str:
     near = nearest(word, known)
     if near:
         return f"; did you mean {' or '.join(near)}?"
-    return f"; known: {', '.join(known)}" if 0 < len(known) <= 12 else ""
+    return f"; known: {', '.join(known)}" if 0 < len(known) <= 16 else ""

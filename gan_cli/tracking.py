@@ -1,6 +1,7 @@
 """What a run leaves to be looked at: metrics.jsonl and TensorBoard."""
 
 import json
+import math
 import os
 import sys
 from collections.abc import Mapping
@@ -11,7 +12,7 @@ from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
 
 from gan_cli import images
-from gan_cli.preview import Measure
+from gan_cli.evaluation.measure import Measure
 from gan_cli.resume import flattened
 from gan_cli.run_directory import RunDirectory
 
@@ -42,12 +43,18 @@ class Tracker:
         for name, value in values.items():
             self._board.add_scalar(name, value, step)
 
-    def measure(self, step: int, measure: Measure) -> None:
-        """One metric: a line of its own, with what it takes to read it, and one point of its curve."""
-        name = f"metrics/{measure.name}"
-        about = dict(zip(_ABOUT, (None, measure.count, measure.floor, measure.weights), strict=True))
-        self._lines.write(json.dumps({"step": step, name: measure.value} | about) + "\n")
-        self._board.add_scalar(name, measure.value, step)
+    def measure(self, step: int, group: str, measure: Measure) -> None:
+        """One metric: a line of its own, with what it takes to read it, and one point of its curve.
+
+        Args:
+            group: "metrics" while a run goes on, "final" at its end; in TensorBoard a curve of other weights, which are
+                told beside them, has a name of its own.
+        """
+        name, value, floor = f"{group}/{measure.name}", _finite(measure.value), _finite(measure.floor)
+        about = dict(zip(_ABOUT, (measure.extractor, measure.count, floor, measure.weights), strict=True))
+        self._lines.write(json.dumps({"step": step, name: value} | about) + "\n")
+        if value is not None:
+            self._board.add_scalar(name if group == "metrics" else f"{name}_{measure.weights}", value, step)
 
     def picture(self, step: int, name: str, image: Tensor) -> None:
         """A uint8 (C, H, W) picture."""
@@ -63,8 +70,7 @@ class Tracker:
         self._board.flush()
 
     def _repeat(self, directory: RunDirectory, step: int) -> None:
-        lines = directory.metrics.read_text().splitlines() if directory.metrics.exists() else []
-        for content in map(json.loads, lines):
+        for content in map(json.loads, directory.metric_lines()):
             if content.pop("step", None) == step:
                 for name, value in content.items():
                     number = isinstance(value, int | float) and abs(value) < sys.float_info.max
@@ -80,6 +86,11 @@ class Tracker:
     def __exit__(self, *_: object) -> None:
         self._lines.close()
         self._board.close()
+
+
+def _finite(value: float) -> float | None:
+    """A number as JSON knows it; None for an infinite divergence, as of a generator that collapsed onto a line."""
+    return value if math.isfinite(value) else None
 
 
 def _shown(config: Mapping[str, Any]) -> dict[str, bool | int | float | str]:

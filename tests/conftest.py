@@ -1,7 +1,7 @@
 """What the tests share."""
 
 import gzip
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,6 +37,14 @@ TINY = (
 def _one_thread() -> None:
     """Networks this small gain nothing from a second thread, and lose much where cores are shared."""
     torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Reference statistics are kept for the session, and not among the user's files."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GAN_CLI_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 @pytest.fixture

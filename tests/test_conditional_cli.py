@@ -117,7 +117,7 @@ def test_every_model_learns_with_labels_is_resumed_to_the_bit_and_draws_the_clas
 
 @pytest.mark.parametrize("how", ["concat", pytest.param("projection", marks=pytest.mark.slow)])
 def test_points_have_labels_too(how: str, cli: Cli) -> None:
-    done(cli(*RING, f"model.conditional={how}", "hydra.run.dir=run"))
+    done(cli(*RING, f"model.conditional={how}", "train.evaluate_every=2", "hydra.run.dir=run"))
     assert last("run").facts["classes"] == list("01234567")
     done(cli("checkpoint=run", "num_images=70", "out=turn", command=sample))
     done(cli("checkpoint=run", "num_images=70", "label=3", "out=three", command=sample))

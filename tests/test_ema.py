@@ -124,7 +124,7 @@ def test_an_average_that_was_not_kept_cannot_be_asked_for(cli: Cli) -> None:
 
 
 def test_metrics_say_that_they_are_of_the_average(cli: Cli) -> None:
-    small = ("data=ring8", *TINY[1:], "train.steps=2", "ema.half_life=100")
+    small = ("data=ring8", *TINY[1:], "train.steps=2", "train.evaluate_every=2", "ema.half_life=100")
     assert cli(*small, "hydra.run.dir=run").code == 0
     metrics = [json.loads(line) for line in Path("run/metrics.jsonl").read_text().splitlines() if "metrics/" in line]
     assert {line["weights"] for line in metrics} == {"ema"}

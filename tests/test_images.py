@@ -37,20 +37,6 @@ def test_png_is_lossless(tmp_path) -> None:
         assert torch.equal(images.read_png(tmp_path / "a.png"), noise)
 
 
-def test_scatter_shows_points_of_each_group_where_they_are() -> None:
-    corners = torch.tensor([[0.0, 0.0], [1.0, 1.0]])
-    plain = images.scatter({"real": corners})
-    centre = plain[:, 245:255, 265:275]
-    both = images.scatter({"real": corners, "generated": torch.full((1, 2), 0.5)})
-    changed = (both != plain).any(0).nonzero().float()
-    below_the_legend = changed[changed[:, 0] > 100]
-    assert plain.shape == both.shape == (3, 500, 500)
-    assert (centre == 255).all()
-    middle = below_the_legend.mean(0)
-    assert (middle[0] - 245).abs() < 15
-    assert (middle[1] - 260).abs() < 20
-
-
 def test_animation_holds_the_grids_in_order_and_thins_out_long_ones(tmp_path) -> None:
     frames = []
     for shade in range(0, 250, 5):

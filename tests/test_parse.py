@@ -20,7 +20,7 @@ from gan_cli.errors import Refused
 from gan_cli.horizon import with_horizon
 from gan_cli.objective import check_part
 from gan_cli.parse import parse, parse_stored, split, to_plain, typed_as
-from gan_cli.schema import CommandConf, Config, Facts, SampleConf
+from gan_cli.schema import CommandConf, Config, EvaluateCommandConf, Facts, SampleConf
 from gan_cli.target_options import TARGETS
 from gan_cli.targets import locate
 
@@ -258,7 +258,10 @@ OUT_OF_RANGE: list[tuple[Groups, str, Any, str]] = [
     ((), "train.minutes", 0.0, "must be greater than 0"),
     ((), "train.log_every", -1, "must be at least 0"),
     ((), "train.sample_every", -1, "must be at least 0"),
+    ((), "train.evaluate_every", -1, "must be at least 0"),
     ((), "train.checkpoint_every", -1, "must be at least 0"),
+    ((), "evaluate.num_images", 1, "must be at least 2"),
+    ((), "evaluate.final_images", -1, "must be at least 0"),
     ((), "train.keep", -1, "must be at least 0"),
     ((), "device.threads", 0, "must be at least 1"),
     ((), "device.threads", 1025, "must be at most 1024"),
@@ -304,7 +307,7 @@ def test_the_list_above_covers_every_bound_of_a_training_configuration() -> None
     declared = {
         (f.name, bound)
         for cls in (*vars(schema).values(), *TARGETS.values(), *DECLARING)
-        if is_dataclass(cls) and cls not in (SampleConf, CommandConf, Facts)
+        if is_dataclass(cls) and cls not in (SampleConf, EvaluateCommandConf, CommandConf, Facts)
         for f in fields(cls)
         for bound in f.metadata
         if bound != "scheduled"  # which says what may stand there, not how large it may be
@@ -670,6 +673,7 @@ def test_a_sampling_configuration_is_checked_by_the_same_rules(key: str, value: 
         "out": "there",
         "weights": "raw",
         "label": None,
+        "batch_norm": None,
         "trust": [],
         "device": {"type": "cpu", "precision": "fp32", "threads": None},
     }
@@ -677,6 +681,40 @@ def test_a_sampling_configuration_is_checked_by_the_same_rules(key: str, value: 
         assert to_plain(typed_as(SampleConf, plain | {"label": label})) == plain | {"label": label}
     with pytest.raises(Refused, match=f"^{words}"):
         typed_as(SampleConf, plain | {key: value})
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("num_images", 1, "num_images must be at least 2, got 1"),
+        ("num_seeds", 0, "num_seeds must be at least 1, got 0"),
+        ("num_seeds", 32, "num_seeds must be at most 31, got 32"),
+        ("seed", -1, "seed must be at least 0, got -1"),
+        ("seed", 2**62, f"seed must be less than {2**62}"),
+        ("extractor", "resnet", "extractor: "),
+        ("batch_norm", "train", "batch_norm: "),
+        ("data", {"root": None, "split": None, "roots": 1}, r"unknown key data\.roots; did you mean root"),
+        ("num_image", 3, "unknown key num_image; did you mean num_images"),
+    ],
+)
+def test_an_evaluation_is_checked_by_the_same_rules(key: str, value: Any, words: str) -> None:
+    plain = {
+        "checkpoint": "here",
+        "num_images": 4,
+        "num_seeds": 31,
+        "seed": 0,
+        "extractor": None,
+        "inception_weights": None,
+        "weights": "raw",
+        "batch_norm": "batch",
+        "data": {"root": None, "split": "test"},
+        "out": "there",
+        "trust": [],
+        "device": {"type": "cpu", "precision": "fp32", "threads": None},
+    }
+    assert to_plain(typed_as(EvaluateCommandConf, plain)) == plain
+    with pytest.raises(Refused, match=f"^{words}"):
+        typed_as(EvaluateCommandConf, plain | {key: value})
 
 
 def names(config: Plain, prefix: str = "") -> Sequence[str]:

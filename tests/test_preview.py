@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from gan_cli import plots
 from gan_cli.data.dataset import Dataset, Mixture
 from gan_cli.latents import Latents
 from gan_cli.preview import Preview
@@ -57,7 +58,7 @@ def preview(dataset: Dataset, generator: nn.Module, streams: Streams, num_classe
 def test_every_class_has_a_row_of_eight_real_samples_and_of_eight_fakes(num_classes: int, streams: Streams) -> None:
     order = torch.randperm(90, generator=torch.Generator().manual_seed(1)) % num_classes
     seen = preview(labelled(order.tolist(), num_classes), Shades(), streams, num_classes)
-    real, fake = cells(seen.real()), cells(seen.fake().picture)
+    real, fake = cells(seen.real()), cells(seen.fake())
     assert real.shape == fake.shape == (num_classes, 8, 1, CELL, CELL)
     for label in range(num_classes):
         assert real[label, :, 0, 0, 0].tolist() == [label] * 8
@@ -72,14 +73,14 @@ def test_fakes_of_the_grid_are_those_with_the_lowest_numbers_row_by_row(streams:
     seen = preview(labelled([0, 1, 2] * 30, 3), Shades(), streams, 3)
     numbered = Sampler(Shades(), Latents(4, "uniform", streams), 3)(range(24))
     expected = numbered.reshape(8, 3, 1, SIZE, SIZE).transpose(0, 1).add(1).mul(127.5).round().byte()
-    assert torch.equal(cells(seen.fake().picture)[..., :: CELL // SIZE, :: CELL // SIZE], expected)
+    assert torch.equal(cells(seen.fake())[..., :: CELL // SIZE, :: CELL // SIZE], expected)
 
 
 def test_of_many_classes_ten_from_all_over_them_are_shown_and_the_same_of_both_kinds(streams: Streams) -> None:
     seen = preview(labelled(list(range(20)) * 5, 20), Shades(), streams, 20)
     shown = list(range(0, 20, 2))
     assert cells(seen.real())[:, 0, 0, 0, 0].tolist() == shown
-    assert cells(seen.fake().picture)[:, 0, 0, 0, 0].tolist() == [10 * label for label in shown]
+    assert cells(seen.fake())[:, 0, 0, 0, 0].tolist() == [10 * label for label in shown]
 
 
 def test_a_class_of_few_samples_shows_them_again_and_one_of_none_stays_black(streams: Streams) -> None:
@@ -93,23 +94,26 @@ def test_a_class_of_few_samples_shows_them_again_and_one_of_none_stays_black(str
 
 def test_without_a_conditional_generator_labels_do_not_order_the_grid(streams: Streams) -> None:
     seen = preview(labelled([0, 1] * 40, 2), Plain(), streams)
-    real, fake = cells(seen.real()), cells(seen.fake().picture)
+    real, fake = cells(seen.real()), cells(seen.fake())
     assert real.shape == fake.shape == (8, 8, 1, CELL, CELL)
     assert real[:, :, 0, -1, -1].flatten().tolist() == [80 * i // 64 for i in range(64)]
     few = cells(preview(labelled([0] * 5, 1), Plain(), streams).real())
     assert few[:, :, 0, -1, -1].flatten().tolist()[:5] == list(range(5))
 
 
-def test_points_of_a_conditional_generator_are_of_all_classes_in_turn(streams: Streams) -> None:
+def test_points_of_a_conditional_generator_are_of_all_classes_in_turn(
+    streams: Streams, monkeypatch: pytest.MonkeyPatch
+) -> None:
     means = torch.arange(4, dtype=torch.float64)[:, None].expand(4, 2)
     labels = torch.arange(64) % 4
     dataset = Dataset(means[labels].float(), labels, tuple("abcd"), Mixture(means, 0.1))
-    look = preview(dataset, Points(), streams, 4).fake()
-    assert look.picture.dim() == 3
-    found = {measure.name: (measure.value, measure.count, measure.weights) for measure in look.measures}
-    assert found == {"modes": (4, 2500, "raw"), "high_quality": (1.0, 2500, "raw")}
+    titles: list[str] = []
+    monkeypatch.setattr(plots, "scatter", lambda groups, title="": titles.append(title))
+    preview(dataset, Points(), streams, 4).fake()
+    assert titles == ["4 of 4 modes, 100.0% of high quality"]
+    monkeypatch.undo()
+    assert preview(dataset, Points(), streams, 4).fake().dim() == 3
     unknown = Dataset(dataset.samples, labels, dataset.classes)
-    assert preview(unknown, Points(), streams, 4).fake().measures == ()
     assert preview(unknown, Points(), streams, 4).real().dim() == 3
 
 
@@ -126,9 +130,9 @@ def test_looking_changes_nothing_and_shows_the_same_again(streams: Streams) -> N
     before = {name: tensor.clone() for name, tensor in generator.state_dict().items()}
     seen = preview(labelled([0, 1, 2] * 30, 3), generator, streams, 3)
     state = torch.get_rng_state()
-    first = seen.fake().picture
+    first = seen.fake()
     torch.manual_seed(5)
-    assert torch.equal(seen.fake().picture, first)
+    assert torch.equal(seen.fake(), first)
     torch.set_rng_state(state)
     seen.real()
     assert torch.equal(torch.get_rng_state(), state)

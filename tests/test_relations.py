@@ -36,6 +36,11 @@ CONTRADICTIONS: dict[str, tuple[Overrides, str, list[Overrides]]] = {
     "augment": ((*POINTS, "augment=diffaugment"), "augment changes images", [("augment=none",)]),
     "critic-flip": ((*POINTS, "critic.flip=true"), "critic.flip mirrors images", [("critic.flip=false",)]),
     "data-flip": ((*POINTS, "data.flip=true"), "data.flip mirrors images", [("data.flip=false",)]),
+    "extractor": (
+        (*POINTS, "evaluate.extractor=random_v1"),
+        "evaluate.extractor=random_v1 looks at images",
+        [("evaluate.extractor=auto",)],
+    ),
     "packed-labels": (
         (*LABELLED, PACKED, "model.conditional=concat"),
         "packing judges several samples as one",

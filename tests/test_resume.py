@@ -235,7 +235,10 @@ def test_resuming_a_finished_run_says_so_and_changes_nothing(cli: Cli) -> None:
     assert before == {p: p.read_bytes() for p in Path("run").rglob("*") if p.is_file() and p.name != "train.log"}
 
 
-@pytest.mark.parametrize("change", ["seed=1", "loss=lsgan", "train.batch_size=8", "optim.lr=0.1", "latent.dim=5"])
+@pytest.mark.parametrize(
+    "change",
+    ["seed=1", "loss=lsgan", "train.batch_size=8", "optim.lr=0.1", "latent.dim=5", "sampling.batch_norm=batch"],
+)
 def test_a_changed_run_is_refused_and_may_be_allowed_by_name(change: str, cli: Cli) -> None:
     assert cli(*TINY, "train.steps=6", "hydra.run.dir=run").code == 0
     refused = cli("resume=run", "train.steps=8", change)
@@ -250,7 +253,12 @@ def test_a_changed_run_is_refused_and_may_be_allowed_by_name(change: str, cli: C
 def test_harmless_changes_are_accepted(cli: Cli) -> None:
     assert cli(*TINY, "train.steps=6", "hydra.run.dir=run").code == 0
     assert cli("resume=run", "train.steps=9", "train.log_every=1", "train.keep=1", "train.sample_every=3").code == 0
-    assert json.loads(Path("run/status.json").read_text())["step"] == 9
+    measured = ("train.evaluate_every=4", "evaluate.final_images=60")
+    assert cli("resume=run", "train.steps=12", *measured).code == 0
+    assert json.loads(Path("run/status.json").read_text())["step"] == 12
+    lines = [json.loads(line) for line in Path("run/metrics.jsonl").read_text().splitlines()]
+    told = [(line["step"], line["count"]) for line in lines if "count" in line]
+    assert told == [(12, 2000), (12, 2000), (12, 60), (12, 60)]
 
 
 def test_other_data_under_the_same_name_are_refused(cli: Cli, tmp_path: Path) -> None:

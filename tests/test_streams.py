@@ -117,3 +117,31 @@ def test_modules_restores_the_global_generator_after_a_failure(streams):
     with pytest.raises(RuntimeError, match="inside"):
         failing()
     assert torch.equal(torch.get_rng_state(), before)
+
+
+@draws
+def test_streams_of_a_name_are_others_and_always_the_same(draw):
+    streams = Streams(3, CPU)
+    first = draw(streams.of("x"), "y", 7)
+    assert torch.equal(draw(Streams(3, CPU).of("x"), "y", 7), first)
+    meant_for_others = [
+        draw(streams, "y", 7),
+        draw(streams, "x/y", 7),
+        draw(streams.of("y"), "y", 7),
+        draw(streams.of("x").of("x"), "y", 7),
+        draw(Streams(4, CPU).of("x"), "y", 7),
+    ]
+    assert not any(torch.equal(first, other) for other in meant_for_others)
+    assert streams.of("x").device == CPU
+
+
+def test_streams_of_a_name_have_a_seed_of_their_own():
+    seeds = {Streams(seed, CPU).of(name).seed for seed in range(100) for name in ("", "x", "y")}
+    assert len(seeds) == 300
+    assert all(100 < seed < 2**63 for seed in seeds)  # none of the seeds that a person types
+
+
+def test_draws_of_a_name_are_uncorrelated_with_those_they_are_derived_from(streams):
+    numbers = torch.stack([of.normal("x", 0, (MANY,)) for of in (streams, streams.of("x"), streams.of("x").of("x"))])
+    off_diagonal = torch.corrcoef(numbers) - torch.eye(3)
+    assert off_diagonal.abs().max() < 5 / math.sqrt(MANY)

@@ -5,6 +5,7 @@ import io
 import logging
 import sys
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -53,6 +54,8 @@ def _sample(composed: DictConfig) -> None:
     conf: SampleConf = typed_as(SampleConf, resolved(composed))
     indices = wanted(conf.indices, conf.num_images)
 
+    import torch
+
     from gan_cli import accelerate, checkpoint
     from gan_cli.networks import DataFacts, restore_generator, sampler_of
     from gan_cli.sampling import CHUNK
@@ -64,7 +67,10 @@ def _sample(composed: DictConfig) -> None:
     generator.to(device)
     classes = DataFacts.stored(stored).classes_for(trained)
     label = labelled(conf.label, classes)
-    sampler = sampler_of(stored, trained, generator, Streams(conf.seed, device), label)
+    if conf.batch_norm is not None:
+        trained.sampling.batch_norm = conf.batch_norm
+    labels = None if label is None else torch.tensor([label])
+    sampler = replace(sampler_of(stored, trained, generator, Streams(conf.seed, device)), labels=labels)
     out = Path(conf.out).expanduser()
     _prepare(out)
     with accelerate.autocast(device, conf.device.precision)():
@@ -156,7 +162,7 @@ def _write_images(out: Path, indices: Sequence[int], chunks: "Iterable[Tensor]",
 def _write_points(out: Path, indices: Sequence[int], chunks: "Iterable[Tensor]") -> None:
     import torch
 
-    from gan_cli import images
+    from gan_cli import images, plots
 
     points = torch.cat(list(chunks)).cpu()
     text = io.StringIO()
@@ -165,4 +171,4 @@ def _write_points(out: Path, indices: Sequence[int], chunks: "Iterable[Tensor]")
     writer.writerows([index, *point] for index, point in zip(indices, points.tolist(), strict=True))
     with replacing(out / "samples.csv") as file:
         file.write(text.getvalue().encode())
-    images.save_png(out / "grid.png", images.scatter({"generated": points}))
+    images.save_png(out / "grid.png", plots.scatter({"generated": points}))

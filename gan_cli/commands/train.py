@@ -95,6 +95,7 @@ def _resumed(plain: dict[str, Any], command: CommandConf, directory: RunDirector
 
 
 def _train(run: "Run") -> None:
+    from gan_cli.doctor.run_files import line_for
     from gan_cli.loop import train
     from gan_cli.progress import step_bar
     from gan_cli.report import Report
@@ -121,3 +122,6 @@ def _train(run: "Run") -> None:
         raise
     directory.write_status("finished", run.step, reason)
     log.info("%s at step %d; see %s", reason, run.step, directory.path)
+    said = line_for(directory.path)
+    if said is not None:
+        log.info("%s", said)

@@ -24,6 +24,32 @@ class Mixture:
 
 
 @dataclass(frozen=True)
+class Gaussian:
+    """The distribution of normal data.
+
+    Attributes:
+        mean: (D,), float64.
+        covariance: (D, D), float64.
+    """
+
+    mean: Tensor
+    covariance: Tensor
+
+
+@dataclass(frozen=True)
+class Judges:
+    """The feature networks that fit the data, by their names.
+
+    Attributes:
+        select: for choosing, while a run goes on.
+        report: for the numbers that are told afterwards: one that no choice has seen, where there is another.
+    """
+
+    select: str = "random_v1"
+    report: str = "random_v1"
+
+
+@dataclass(frozen=True)
 class Dataset:
     """All samples as one tensor, decoded once.
 
@@ -32,12 +58,16 @@ class Dataset:
         labels: int64 (N,), classes counted from 0; None where the data have none.
         classes: the classes' names, in the order of the labels.
         mixture: the distribution that vectors were drawn from, where it is a mixture whose modes can be counted.
+        gaussian: the distribution that vectors were drawn from, where it is normal.
+        judges: of images.
     """
 
     samples: Tensor
     labels: Tensor | None = None
     classes: tuple[str, ...] = ()
     mixture: Mixture | None = None
+    gaussian: Gaussian | None = None
+    judges: Judges = Judges()
 
     def __len__(self) -> int:
         return len(self.samples)

@@ -17,7 +17,7 @@ _TIMEOUT = (10, 60)  # seconds to connect, and between two pieces
 def fetch(url: str, sha1: str, instead: str) -> Path:
     """The file behind `url`, from the user's cache or, the first time, from the network.
 
-    The cache is `GAN_CLI_CACHE`, or the usual place of the system. A file gets its final name once its SHA-1 is right;
+    The cache is `cache_directory`. A file gets its final name once its SHA-1 is right;
     a partial download is kept beside it and continued.
 
     Args:
@@ -27,7 +27,7 @@ def fetch(url: str, sha1: str, instead: str) -> Path:
         Refused: it cannot be reached, or is not the expected file.
     """
     name = url.rsplit("/", 1)[-1]
-    cache = Path(os.environ.get("GAN_CLI_CACHE") or pooch.os_cache("gan-cli"))
+    cache = cache_directory()
     try:
         pooch.get_logger().setLevel("ERROR")
         return Path(pooch.retrieve(url, f"sha1:{sha1}", name, cache, downloader=_Resuming(cache / f"{name}.part")))
@@ -38,6 +38,11 @@ def fetch(url: str, sha1: str, instead: str) -> Path:
         raise Refused(f"{url} is not the expected file (SHA-1 {sha1}).\n{instead}") from error
     except OSError as error:
         raise Refused(f"cannot store {name} in {cache}: {error.strerror or error}\n{instead}") from error
+
+
+def cache_directory() -> Path:
+    """Where files are kept between runs: `GAN_CLI_CACHE`, or the usual place of the system."""
+    return Path(os.environ.get("GAN_CLI_CACHE") or pooch.os_cache("gan-cli"))
 
 
 class _Resuming:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import torch
 
-from gan_cli.data.dataset import Dataset
+from gan_cli.data.dataset import Dataset, Gaussian
 from gan_cli.errors import Refused
 from gan_cli.streams import Streams
 
@@ -32,4 +32,6 @@ def load(
         )
     matrix = torch.tensor(transform, dtype=torch.float32)
     standard = Streams(data_seed, torch.device("cpu")).normal("data/gaussian2d", 0, (num_samples, len(matrix)))
-    return Dataset(standard @ matrix + torch.tensor(shift))
+    exact = torch.tensor(transform, dtype=torch.float64)
+    gaussian = Gaussian(torch.tensor(shift, dtype=torch.float64), exact.T @ exact)
+    return Dataset(standard @ matrix + torch.tensor(shift), gaussian=gaussian)

@@ -8,9 +8,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from gan_cli.data.dataset import Dataset
+from gan_cli.data.dataset import Dataset, Judges
 
 FILES = Path(__file__).resolve().parent / "mnist_idx"
+JUDGES = Judges("mnist_v1", "mnist_report_v1")
 _PREFIX = {"train": "train", "test": "t10k"}
 
 
@@ -18,7 +19,7 @@ def load(split: str = "train") -> Dataset:
     """The 60,000 training or 10,000 test images, uint8 (N, 1, 28, 28), white digits on black, with their labels."""
     images = read_idx(FILES / f"{_PREFIX[split]}-images-idx3-ubyte.gz")
     labels = read_idx(FILES / f"{_PREFIX[split]}-labels-idx1-ubyte.gz")
-    return Dataset(images[:, None], labels.long(), tuple("0123456789"))
+    return Dataset(images[:, None], labels.long(), tuple("0123456789"), judges=JUDGES)
 
 
 def read_idx(path: Path) -> Tensor:

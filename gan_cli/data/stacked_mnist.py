@@ -27,4 +27,6 @@ def load(num_samples: int = 128_000, data_seed: int = 0, split: str = "train") -
     draws = Streams(data_seed, torch.device("cpu")).draws("data/stacked_mnist", 0)
     chosen = (draws.uniform("digits", (num_samples, 3)) * len(digits)).long()
     labels = digits.labels[chosen] @ torch.tensor([100, 10, 1])
-    return Dataset(digits.samples[:, 0][chosen], labels, tuple(f"{mode:03}" for mode in range(1000)))
+    return Dataset(
+        digits.samples[:, 0][chosen], labels, tuple(f"{mode:03}" for mode in range(1000)), judges=mnist.JUDGES
+    )

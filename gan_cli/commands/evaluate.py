@@ -1,0 +1,195 @@
+"""gan-evaluate: measure how good the samples of checkpoints are."""
+
+import hashlib
+import json
+import logging
+import platform
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import hydra
+from omegaconf import DictConfig
+
+from gan_cli import __version__
+from gan_cli.commands import entry
+from gan_cli.conf_dir import CONF_DIR
+from gan_cli.errors import Refused
+from gan_cli.files import write_json
+from gan_cli.parse import parse_stored, resolved, to_plain, typed_as
+from gan_cli.schema import Config, EvaluateCommandConf, Weights
+
+if TYPE_CHECKING:
+    from gan_cli.checkpoint import Checkpoint
+    from gan_cli.evaluation.evaluator import Evaluation, Evaluator
+
+_WIDTH = 140  # of the table, wherever it goes
+
+log = logging.getLogger("gan_cli.evaluate")
+
+
+def evaluate() -> None:
+    """The console command."""
+    sys.exit(entry.run(main, "gan-evaluate", single))
+
+
+def single(arguments: Sequence[str]) -> Sequence[str]:
+    """Raise `Refused` for a sweep, whose jobs would write over each other."""
+    if entry.is_sweep(arguments):
+        raise Refused("gan-evaluate takes several checkpoints at once, checkpoint=A,B: leave out -m")
+    return arguments
+
+
+@hydra.main(version_base="1.3", config_path=CONF_DIR, config_name="evaluate")
+def main(composed: DictConfig) -> None:
+    """One job."""
+    with entry.job():
+        _evaluate(typed_as(EvaluateCommandConf, resolved(composed)))
+
+
+def _evaluate(conf: EvaluateCommandConf) -> None:
+    import torch
+    from rich.console import Console
+
+    from gan_cli import accelerate, images
+    from gan_cli.evaluation.curves import curves
+    from gan_cli.evaluation.results import Row, cautions, rows, table
+
+    paths = checkpoints(conf.checkpoint)
+    device = accelerate.prepare(conf.device)
+    out = Path(conf.out).expanduser()
+    _check_writable(out)
+    judges = _Judges(conf, device)
+    shown: list[Row] = []
+    references: list[dict[str, Any]] = []
+    for path in paths:
+        for step, weights, seeds in _evaluated(path, conf, judges):
+            measures = [evaluation.measures for evaluation in seeds]
+            shown += rows(str(path), step, measures)
+            if dict(seeds[0].reference) not in references:
+                references.append(dict(seeds[0].reference))
+            for name, picture in seeds[0].pictures.items() if len(paths) == 1 else ():
+                images.save_png(out / f"{weights}_{name}.png", picture)
+    if not shown:
+        raise Refused("nothing can be measured: the data are vectors of an unknown distribution, or under 100 images")
+    Console(width=_WIDTH).print(table(shown))
+    for line in cautions(shown, conf.num_images):
+        log.warning("%s", line)
+    provenance = {
+        "gan_cli": __version__,
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "device": conf.device.type.name,
+        "seeds": list(range(conf.seed, conf.seed + conf.num_seeds)),
+        "checkpoints": {str(path): _sha256(path) for path in paths},
+        "references": [reference for reference in references if reference],
+        "asked": to_plain(conf),
+    }
+    write_json(out / "evaluation.json", {"results": [row.plain() for row in shown], "provenance": provenance})
+    if len(paths) > 1:
+        images.save_png(out / "evaluation.png", curves(shown))
+    log.info("evaluation.json and pictures are in %s", out)
+
+
+def checkpoints(text: str) -> list[Path]:
+    """The checkpoints that a value of `checkpoint` means.
+
+    Raises:
+        Refused: there are none.
+    """
+    from gan_cli import checkpoint
+
+    whole = Path(text).expanduser()
+    found: list[Path] = []
+    for path in [whole] if whole.exists() else [Path(part.strip()).expanduser() for part in text.split(",")]:
+        numbered = sorted(path.glob(f"step_*{checkpoint.SUFFIX}")) if path.is_dir() else []
+        found += numbered or [checkpoint.resolve(path)]
+    return found
+
+
+class _Judges:
+    """The evaluators of the runs, one for all that were trained on the same data."""
+
+    def __init__(self, conf: EvaluateCommandConf, device: Any) -> None:
+        self._conf, self._device = conf, device
+        self._made: dict[str, Evaluator | None] = {}
+
+    def of(self, stored: "Checkpoint", config: Config) -> "Evaluator | None":
+        """What measures the samples of a checkpoint.
+
+        Raises:
+            Refused: the data are not those of the run, and none were named.
+        """
+        conf, source = self._conf, config.data.source
+        for name in ("root", "split"):
+            value = getattr(conf.data, name)
+            if value is not None and name not in source:
+                raise Refused(f"data.{name}: the data of this run ({source['_target_']}) have no {name}: leave it out")
+            if value is not None:
+                source[name] = value
+        config = parse_stored(to_plain(config))  # what was put in is checked as if it had been there
+        if conf.extractor is not None:
+            config.evaluate.extractor = conf.extractor
+        if conf.inception_weights is not None:
+            config.evaluate.inception_weights = conf.inception_weights
+        asked = [to_plain(config.data), config.model.resolution, to_plain(config.evaluate), stored.facts["data_digest"]]
+        key = json.dumps(asked, sort_keys=True)
+        if key not in self._made:
+            self._made[key] = self._make(stored, config)
+        return self._made[key]
+
+    def _make(self, stored: "Checkpoint", config: Config) -> "Evaluator | None":
+        from gan_cli.build import load_data
+        from gan_cli.evaluation.choose import choose
+
+        conf = self._conf
+        dataset = load_data(config, conf.trust)
+        digest, known = dataset.digest(), dataset.mixture is not None or dataset.gaussian is not None
+        if list(dataset.sample_shape) != stored.facts["sample_shape"]:
+            raise Refused(f"the data have shape {dataset.sample_shape}, the samples {stored.facts['sample_shape']}")
+        if digest != stored.facts["data_digest"] and not known:  # points are rounded differently on another processor
+            if conf.data.root is None and conf.data.split is None:
+                raise Refused(
+                    "the data are not those that the run was trained on; data.root=PATH names them, or others"
+                )
+            log.warning("compared with other data than those that the run was trained on")
+        return choose(dataset.to(self._device), digest, config.evaluate, self._device, conf.num_images, thorough=True)
+
+
+def _evaluated(path: Path, conf: EvaluateCommandConf, judges: _Judges) -> "Iterator[tuple[int, str, list[Evaluation]]]":
+    """A checkpoint's step, weights, and evaluations seed by seed; of its average and of its last weights."""
+    from gan_cli import accelerate, checkpoint
+    from gan_cli.networks import restore_generator, sampler_of
+    from gan_cli.streams import Streams
+
+    stored = checkpoint.load(path)
+    device = accelerate.prepare(conf.device)
+    has_average = bool(stored.part("network/ema"))
+    wanted = [conf.weights] if conf.weights else [Weights.ema, Weights.raw] if has_average else [Weights.raw]
+    for weights in wanted:
+        config, generator = restore_generator(stored, conf.trust, weights)
+        if conf.batch_norm is not None:
+            config.sampling.batch_norm = conf.batch_norm
+        evaluator = judges.of(stored, config)
+        if evaluator is None:
+            return
+        generator.to(device)
+        found = []
+        for seed in range(conf.seed, conf.seed + conf.num_seeds):
+            log.info("%s, %s weights, seed %d", path, weights.name, seed)
+            sampler = sampler_of(stored, config, generator, Streams(seed, device))
+            with accelerate.autocast(device, conf.device.precision)():
+                found.append(evaluator.evaluate(sampler, weights.name))
+        yield stored.step, weights.name, found
+
+
+def _check_writable(out: Path) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise Refused(f"cannot write to out={out}: {error.strerror}") from error
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
