@@ -287,6 +287,7 @@ def test_commas_equals_signs_and_spaces_may_stand_in_a_path(cli: Cli) -> None:
         (("weights=best", "RUN"), ("weights", "ema")),
         (("num_image=3", "RUN"), ("num_images",)),
         (("data.split=test", "RUN"), ("data.split", "leave it out")),
+        (("extractor=random_v1", "RUN"), ("looks at images", "evaluate.extractor=auto")),
         (("data.root=here", "DIGITS"), ("data.root", "leave it out")),
         (("data.split=tset", "DIGITS"), ("tset",)),
         (("-m", "num_seeds=1,2", "RUN"), ("checkpoint=A,B", "leave out -m")),

@@ -128,11 +128,11 @@ class _Judges:
                 raise Refused(f"data.{name}: the data of this run ({source['_target_']}) have no {name}: leave it out")
             if value is not None:
                 source[name] = value
-        config = parse_stored(to_plain(config))  # what was put in is checked as if it had been there
         if conf.extractor is not None:
             config.evaluate.extractor = conf.extractor
         if conf.inception_weights is not None:
             config.evaluate.inception_weights = conf.inception_weights
+        config = parse_stored(to_plain(config))  # what was put in is checked as if it had been there
         asked = [to_plain(config.data), config.model.resolution, to_plain(config.evaluate), stored.facts["data_digest"]]
         key = json.dumps(asked, sort_keys=True)
         if key not in self._made:
