@@ -122,7 +122,9 @@ def test_a_penalty_at_the_samples_alone_gives_the_wasserstein_loss_no_minimum(pe
     assert values[0] > 0
 
 
-@pytest.mark.parametrize("model", ["mlp", "dcgan", pytest.param("dcgan64", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "model", ["mlp", *(pytest.param(name, marks=pytest.mark.slow) for name in ("dcgan", "dcgan64"))]
+)
 def test_every_mend_that_is_named_mends(model: str, compose: Compose, tmp_path: Path) -> None:
     cells = product(("bce", "wgan"), ("none", "gp", "r1"), ("batch", "none", "layer"))
     refused = 0
