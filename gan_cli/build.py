@@ -1,5 +1,6 @@
 """From a checked configuration to the objects of a run; the only place where parts learn of each other."""
 
+import functools
 import platform
 from typing import Any
 
@@ -17,6 +18,7 @@ from gan_cli.ema import EMA
 from gan_cli.errors import Refused
 from gan_cli.evaluation.choose import choose
 from gan_cli.evaluation.evaluator import Evaluator
+from gan_cli.extractors import open_extractor
 from gan_cli.games.gan import GAN
 from gan_cli.horizon import with_horizon
 from gan_cli.networks import (
@@ -95,11 +97,12 @@ def build(config: Config, directory: RunDirectory, stored: Checkpoint | None = N
         unroll=config.train.unroll,
         clip_norm=optim.clip_norm,
     )
+    opened = functools.cache(open_extractor)
 
     def evaluator(count: int, thorough: bool) -> Evaluator | None:
         if not config.train.evaluate_every or not count:
             return None
-        return choose(dataset, facts["data_digest"], config.evaluate, device, count, thorough)
+        return choose(dataset, facts["data_digest"], config.evaluate, device, count, thorough, opened)
 
     run = Run(
         directory=directory,

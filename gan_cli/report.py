@@ -1,12 +1,12 @@
 """How a run tells of itself: scalars, pictures, a summary. None of it changes training."""
 
 import logging
-import math
 import time
 
 from gan_cli import images
 from gan_cli.best import Best, evaluations
 from gan_cli.evaluation.evaluator import Evaluation
+from gan_cli.evaluation.measure import finite
 from gan_cli.files import write_json
 from gan_cli.progress import StepBar, figures
 from gan_cli.run import Run
@@ -131,7 +131,7 @@ class Report:
         write_json(
             directory.summary,
             losses
-            | {name: value if math.isfinite(value) else None for name, value in self._measured.items()}
+            | {name: finite(value) for name, value in self._measured.items()}
             | {
                 "steps": self._run.step,
                 "images_seen": self._run.images_seen,

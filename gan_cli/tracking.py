@@ -1,7 +1,6 @@
 """What a run leaves to be looked at: metrics.jsonl and TensorBoard."""
 
 import json
-import math
 import os
 import sys
 from collections.abc import Mapping
@@ -12,7 +11,7 @@ from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
 
 from gan_cli import images
-from gan_cli.evaluation.measure import Measure
+from gan_cli.evaluation.measure import Measure, finite
 from gan_cli.resume import flattened
 from gan_cli.run_directory import RunDirectory
 
@@ -50,7 +49,7 @@ class Tracker:
             group: "metrics" while a run goes on, "final" at its end; in TensorBoard a curve of other weights, which are
                 told beside them, has a name of its own.
         """
-        name, value, floor = f"{group}/{measure.name}", _finite(measure.value), _finite(measure.floor)
+        name, value, floor = f"{group}/{measure.name}", finite(measure.value), finite(measure.floor)
         about = dict(zip(_ABOUT, (measure.extractor, measure.count, floor, measure.weights), strict=True))
         self._lines.write(json.dumps({"step": step, name: value} | about) + "\n")
         if value is not None:
@@ -86,11 +85,6 @@ class Tracker:
     def __exit__(self, *_: object) -> None:
         self._lines.close()
         self._board.close()
-
-
-def _finite(value: float) -> float | None:
-    """A number as JSON knows it; None for an infinite divergence, as of a generator that collapsed onto a line."""
-    return value if math.isfinite(value) else None
 
 
 def _shown(config: Mapping[str, Any]) -> dict[str, bool | int | float | str]:

@@ -1,7 +1,6 @@
 """gan-doctor: say in plain words what the log of a run shows."""
 
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 import hydra
@@ -11,21 +10,13 @@ from gan_cli.commands import entry
 from gan_cli.conf_dir import CONF_DIR
 from gan_cli.doctor.diagnosis import examine, report
 from gan_cli.doctor.run_files import read
-from gan_cli.errors import Refused
 from gan_cli.parse import resolved, typed_as
 from gan_cli.schema import DoctorConf
 
 
 def doctor() -> None:
     """The console command."""
-    sys.exit(entry.run(main, "gan-doctor", single))
-
-
-def single(arguments: Sequence[str]) -> Sequence[str]:
-    """Raise `Refused` for a sweep: its answers would not say which run they are about."""
-    if entry.is_sweep(arguments):
-        raise Refused("gan-doctor looks at one run at a time: leave out -m")
-    return arguments
+    sys.exit(entry.run(main, "gan-doctor", entry.alone("gan-doctor looks at one run at a time")))
 
 
 @hydra.main(version_base="1.3", config_path=CONF_DIR, config_name="doctor")

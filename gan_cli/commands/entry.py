@@ -10,6 +10,7 @@ import threading
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -135,6 +136,35 @@ def _expanded(argument: str) -> str:
 def is_sweep(arguments: Sequence[str]) -> bool:
     """Whether a command line asks for several runs."""
     return "-m" in arguments or "--multirun" in arguments
+
+
+def alone(why: str) -> Callable[[Sequence[str]], Sequence[str]]:
+    """A `prepare` for `run` that refuses sweeps.
+
+    Args:
+        why: the command cannot be swept.
+    """
+
+    def checked(arguments: Sequence[str]) -> Sequence[str]:
+        if is_sweep(arguments):
+            raise Refused(f"{why}: leave out -m")
+        return arguments
+
+    return checked
+
+
+@contextmanager
+def writing_to(out: Path) -> Iterator[None]:
+    """Make the directory of a command's results, and let the block prepare it.
+
+    Raises:
+        Refused: it cannot be made or written.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        yield
+    except OSError as error:
+        raise Refused(f"cannot write to out={out}: {error.strerror}") from error
 
 
 def quote_free(arguments: Sequence[str]) -> list[str]:

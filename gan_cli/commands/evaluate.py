@@ -5,7 +5,7 @@ import json
 import logging
 import platform
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,8 @@ from gan_cli.parse import parse_stored, resolved, to_plain, typed_as
 from gan_cli.schema import Config, EvaluateCommandConf, Weights
 
 if TYPE_CHECKING:
+    import torch
+
     from gan_cli.checkpoint import Checkpoint
     from gan_cli.evaluation.evaluator import Evaluation, Evaluator
 
@@ -31,14 +33,9 @@ log = logging.getLogger("gan_cli.evaluate")
 
 def evaluate() -> None:
     """The console command."""
-    sys.exit(entry.run(main, "gan-evaluate", single))
-
-
-def single(arguments: Sequence[str]) -> Sequence[str]:
-    """Raise `Refused` for a sweep, whose jobs would write over each other."""
-    if entry.is_sweep(arguments):
-        raise Refused("gan-evaluate takes several checkpoints at once, checkpoint=A,B: leave out -m")
-    return arguments
+    sys.exit(
+        entry.run(main, "gan-evaluate", entry.alone("gan-evaluate takes several checkpoints at once, checkpoint=A,B"))
+    )
 
 
 @hydra.main(version_base="1.3", config_path=CONF_DIR, config_name="evaluate")
@@ -59,12 +56,13 @@ def _evaluate(conf: EvaluateCommandConf) -> None:
     paths = checkpoints(conf.checkpoint)
     device = accelerate.prepare(conf.device)
     out = Path(conf.out).expanduser()
-    _check_writable(out)
+    with entry.writing_to(out):
+        pass  # told before the minutes that the rest takes
     judges = _Judges(conf, device)
     shown: list[Row] = []
     references: list[dict[str, Any]] = []
     for path in paths:
-        for step, weights, seeds in _evaluated(path, conf, judges):
+        for step, weights, seeds in _evaluated(path, conf, judges, device):
             measures = [evaluation.measures for evaluation in seeds]
             shown += rows(str(path), step, measures)
             if dict(seeds[0].reference) not in references:
@@ -111,7 +109,7 @@ def checkpoints(text: str) -> list[Path]:
 class _Judges:
     """The evaluators of the runs, one for all that were trained on the same data."""
 
-    def __init__(self, conf: EvaluateCommandConf, device: Any) -> None:
+    def __init__(self, conf: EvaluateCommandConf, device: "torch.device") -> None:
         self._conf, self._device = conf, device
         self._made: dict[str, Evaluator | None] = {}
 
@@ -157,14 +155,15 @@ class _Judges:
         return choose(dataset.to(self._device), digest, config.evaluate, self._device, conf.num_images, thorough=True)
 
 
-def _evaluated(path: Path, conf: EvaluateCommandConf, judges: _Judges) -> "Iterator[tuple[int, str, list[Evaluation]]]":
+def _evaluated(
+    path: Path, conf: EvaluateCommandConf, judges: _Judges, device: "torch.device"
+) -> "Iterator[tuple[int, str, list[Evaluation]]]":
     """A checkpoint's step, weights, and evaluations seed by seed; of its average and of its last weights."""
     from gan_cli import accelerate, checkpoint
     from gan_cli.networks import restore_generator, sampler_of
     from gan_cli.streams import Streams
 
     stored = checkpoint.load(path)
-    device = accelerate.prepare(conf.device)
     has_average = bool(stored.part("network/ema"))
     wanted = [conf.weights] if conf.weights else [Weights.ema, Weights.raw] if has_average else [Weights.raw]
     for weights in wanted:
@@ -182,13 +181,6 @@ def _evaluated(path: Path, conf: EvaluateCommandConf, judges: _Judges) -> "Itera
             with accelerate.autocast(device, conf.device.precision)():
                 found.append(evaluator.evaluate(sampler, weights.name))
         yield stored.step, weights.name, found
-
-
-def _check_writable(out: Path) -> None:
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise Refused(f"cannot write to out={out}: {error.strerror}") from error
 
 
 def _sha256(path: Path) -> str:

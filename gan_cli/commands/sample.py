@@ -32,14 +32,7 @@ _IN_GRID = 256  # samples shown in grid.png; the rest are among the numbered ima
 
 def sample() -> None:
     """The console command."""
-    sys.exit(entry.run(main, "gan-sample", single))
-
-
-def single(arguments: Sequence[str]) -> Sequence[str]:
-    """Raise `Refused` for a sweep, whose jobs would write over each other."""
-    if entry.is_sweep(arguments):
-        raise Refused("gan-sample draws from one checkpoint at a time: leave out -m")
-    return arguments
+    sys.exit(entry.run(main, "gan-sample", entry.alone("gan-sample draws from one checkpoint at a time")))
 
 
 @hydra.main(version_base="1.3", config_path=CONF_DIR, config_name="sample")
@@ -106,12 +99,9 @@ def _prepare(out: Path) -> None:
     Raises:
         Refused: it cannot be made or written.
     """
-    try:
-        out.mkdir(parents=True, exist_ok=True)
+    with entry.writing_to(out):
         for drawn in [out / "samples.csv", *(out / "images").glob("[0-9]" * 8 + "*.png")]:
             drawn.unlink(missing_ok=True)
-    except OSError as error:
-        raise Refused(f"cannot write to out={out}: {error.strerror}") from error
 
 
 def wanted(indices: str | int | None, num_images: int) -> Sequence[int]:

@@ -1,5 +1,6 @@
 """The evaluator that fits the data."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -10,14 +11,20 @@ from gan_cli.evaluation.evaluator import Evaluator
 from gan_cli.evaluation.image_evaluator import ImageEvaluator
 from gan_cli.evaluation.point_evaluator import GaussianEvaluator, MixtureEvaluator
 from gan_cli.evaluation.scores import PRDC_LEAST
-from gan_cli.extractors import open_extractor
+from gan_cli.extractors import Extractor, open_extractor
 from gan_cli.schema import EvaluateConf, Extractors
 
 _MOST_WHILE_TRAINING, _MOST = 10_000, 50_000  # real images to compare with
 
 
 def choose(
-    dataset: Dataset, data_digest: str, conf: EvaluateConf, device: torch.device, count: int, thorough: bool
+    dataset: Dataset,
+    data_digest: str,
+    conf: EvaluateConf,
+    device: torch.device,
+    count: int,
+    thorough: bool,
+    opened: Callable[[str, tuple[int, ...], Path | None], Extractor] = open_extractor,
 ) -> Evaluator | None:
     """What measures samples of these data; None where nothing can be told of them.
 
@@ -28,6 +35,7 @@ def choose(
         data_digest: its fingerprint.
         count: samples to draw.
         thorough: for a report rather than for choosing while a run goes on.
+        opened: gives the extractor of a name; one that remembers spares two evaluators from reading the same weights.
 
     Raises:
         Refused: the extractor that is asked for cannot be had.
@@ -44,7 +52,7 @@ def choose(
     return ImageEvaluator(
         dataset=dataset,
         data_digest=data_digest,
-        extractor=open_extractor(name, dataset.sample_shape, weights).to(device),
+        extractor=opened(name, dataset.sample_shape, weights).to(device),
         count=count,
         most=_MOST if thorough else _MOST_WHILE_TRAINING,
         thorough=thorough,

@@ -1,7 +1,8 @@
 """What measures the samples of a generator, whatever the data are."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Protocol
 
 from torch import Tensor
@@ -28,13 +29,18 @@ class Evaluation:
     """What was measured, and what can be looked at beside it.
 
     Attributes:
-        pictures: uint8 (C, H, W), by their names.
+        draw: makes `pictures`; most evaluations are never looked at, and pictures take as long as the scores.
         reference: what the real samples' statistics were computed from; empty where a distribution is known instead.
     """
 
     measures: Sequence[Measure]
-    pictures: Mapping[str, Tensor] = field(default_factory=dict)
+    draw: Callable[[], Mapping[str, Tensor]] = dict
     reference: Mapping[str, str | int] = field(default_factory=dict)
+
+    @cached_property
+    def pictures(self) -> Mapping[str, Tensor]:
+        """What the numbers mean, uint8 (C, H, W), by their names."""
+        return self.draw()
 
     @property
     def values(self) -> dict[str, float]:

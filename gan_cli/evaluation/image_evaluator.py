@@ -1,8 +1,8 @@
 """Images measured by the features of a network."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import torch
@@ -16,8 +16,8 @@ from gan_cli.evaluation.measure import Measure
 from gan_cli.evaluation.memorization import Memory
 from gan_cli.evaluation.reference import Reference, Split, knows, standardized
 from gan_cli.evaluation.scores import Score, scores
-from gan_cli.evaluation.seen import BATCH, look
-from gan_cli.extractors import Extractor
+from gan_cli.evaluation.seen import look
+from gan_cli.extractors import CHUNK, Extractor
 from gan_cli.sampling import Sampler
 
 
@@ -50,28 +50,28 @@ class ImageEvaluator:
         count = len(reference.split.held_out)
         drawn, labels = self._drawn(sampler, count)
         seen = standardized(look(self._batches(drawn), self.extractor, labels), reference.standardizer)
-        told, floors, shown = scores(seen, reference.compared), dict(reference.floors), {}
+        told, floors = scores(seen, reference.compared), dict(reference.floors)
+        draw: Callable[[], Mapping[str, Tensor]] = dict
         if self.thorough:
             memory = self._memory
             found = memory.search(seen)
             told |= memory.scores(seen, found, told["fid"].value if "fid" in told else None)
             floors |= memory.floors(floors)
-            shown = pictures.of(drawn, seen, found, self.dataset, reference)
+            draw = partial(pictures.of, drawn, seen, found, self.dataset, reference)
         measures = [self._measure(name, told[name], floors[name], weights) for name in told]
-        return Evaluation(measures, shown, reference.key)
+        return Evaluation(measures, draw, reference.key)
 
     def _drawn(self, sampler: Sampler, count: int) -> tuple[Tensor, Tensor | None]:
         """Samples as bytes, and the labels they were made with: as frequent as they are in the data."""
-        labels = self.dataset.labels
-        if not sampler.num_classes or labels is None:
-            return torch.cat([images.to_bytes(chunk) for chunk in sampler.chunks(range(count))]), None
-        order = torch.cat([self._split.held_out, self._split.compared])
-        sampler = replace(sampler, labels=labels[order.to(labels.device)])
-        drawn = torch.cat([images.to_bytes(chunk) for chunk in sampler.chunks(range(count))])
-        return drawn, sampler.labels_of(torch.arange(count)) if knows(self.extractor, self.dataset) else None
+        labels, asked = self.dataset.labels, None
+        if sampler.num_classes and labels is not None:
+            sampler = replace(sampler, labels=labels[self._split.places.to(labels.device)])
+            if knows(self.extractor, self.dataset):
+                asked = sampler.labels_of(torch.arange(count))
+        return torch.cat([images.to_bytes(chunk) for chunk in sampler.chunks(range(count))]), asked
 
     def _batches(self, drawn: Tensor) -> Iterator[Tensor]:
-        for batch in drawn.split(BATCH):
+        for batch in drawn.split(CHUNK):
             yield batch.to(self.extractor.device)
 
     def _measure(self, name: str, score: Score, floor: Score, weights: str) -> Measure:

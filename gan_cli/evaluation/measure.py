@@ -1,5 +1,6 @@
 """One number about samples, with what it takes to read it."""
 
+import math
 from dataclasses import dataclass
 
 
@@ -22,3 +23,8 @@ class Measure:
     count: int
     weights: str
     extractor: str | None = None
+
+
+def finite(value: float) -> float | None:
+    """A number as JSON knows it; None for an infinite divergence, as of a generator that collapsed onto a line."""
+    return value if math.isfinite(value) else None

@@ -72,7 +72,7 @@ class Memory:
             baseline = torch.stack([distances for distances, _ in others]).amin(0)
             return {"mirrored": mirrored, "baseline": baseline, "cosine": cosines.mean().reshape(1)}
 
-        places = torch.cat([reference.split.held_out, reference.split.compared])
+        places = reference.split.places
         features = torch.cat([reference.held_out, reference.compared.embedding])
         found = cached(cache, {**reference.key, "what": "memory"}, made)
         return cls(features, found["mirrored"], places, found["baseline"], float(found["cosine"]))

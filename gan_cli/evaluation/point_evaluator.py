@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from statistics import fmean
 
 import torch
@@ -32,8 +33,12 @@ class MixtureEvaluator:
 
     def evaluate(self, sampler: Sampler, weights: str) -> Evaluation:
         """modes, high_quality and mode_kl."""
-        told, floors = self._told(sampler(range(MODE_SAMPLES)).cpu()), _floors(self._told, self._real)
+        told, floors = self._told(sampler(range(MODE_SAMPLES)).cpu()), self._floors
         return Evaluation([Measure(name, told[name], floors[name], MODE_SAMPLES, weights) for name in told])
+
+    @cached_property
+    def _floors(self) -> dict[str, float]:
+        return _mean_scores(self._told, self._real)
 
     def _told(self, points: Tensor) -> dict[str, float]:
         found = mode_coverage(points, self.mixture.means, self.mixture.std)
@@ -66,8 +71,12 @@ class GaussianEvaluator:
             told, floors, count = self._told(exact), {"w2": 0.0, "kl": 0.0}, 0
         else:
             told = self._told(Moments.of(sampler(range(self.count)).cpu()))
-            floors, count = _floors(lambda points: self._told(Moments.of(points)), self._real), self.count
+            floors, count = self._floors, self.count
         return Evaluation([Measure(name, told[name], floors[name], count, weights) for name in told])
+
+    @cached_property
+    def _floors(self) -> dict[str, float]:
+        return _mean_scores(lambda points: self._told(Moments.of(points)), self._real)
 
     def _told(self, found: Moments) -> dict[str, float]:
         truth = Moments(self.gaussian.mean, self.gaussian.covariance, 0)
@@ -116,7 +125,7 @@ def _noisy(module: nn.Module) -> bool:
     return isinstance(module, nn.modules.dropout._DropoutNd)
 
 
-def _floors(told: Callable[[Tensor], dict[str, float]], real: Callable[[int], Tensor]) -> dict[str, float]:
+def _mean_scores(told: Callable[[Tensor], dict[str, float]], real: Callable[[int], Tensor]) -> dict[str, float]:
     """What true samples score in the mean: true samples are cheap here, and one set of them may be an unlucky one."""
     found = [told(real(number)) for number in range(_FLOOR_SETS)]
     return {name: fmean(scores[name] for scores in found) for name in found[0]}

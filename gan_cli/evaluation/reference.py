@@ -10,14 +10,14 @@ from torch import Tensor
 from gan_cli.data.dataset import Dataset
 from gan_cli.evaluation.cache import Tensors, cached
 from gan_cli.evaluation.scores import Compared, Score, scores
-from gan_cli.evaluation.seen import BATCH, Seen, look
-from gan_cli.extractors import Extractor
+from gan_cli.evaluation.seen import Seen, look
+from gan_cli.extractors import CHUNK, Extractor
 from gan_cli.metrics.classes import histogram
 from gan_cli.metrics.frechet import Moments
 from gan_cli.metrics.standardize import Standardizer, standardizer
 from gan_cli.streams import Streams
 
-VERSION = 1
+VERSION = 2
 """To be raised with every change of what is computed here or in `scores`: what older code has stored is void then."""
 
 
@@ -34,6 +34,11 @@ class Split:
 
     held_out: Tensor
     compared: Tensor
+
+    @property
+    def places(self) -> Tensor:
+        """All of them, the held-out ones first."""
+        return torch.cat([self.held_out, self.compared])
 
     @classmethod
     def of(cls, size: int, count: int, most: int) -> "Split":
@@ -97,7 +102,7 @@ class Reference:
 
 def pictures(dataset: Dataset, indices: Tensor, mirrored: bool = False) -> Iterator[Tensor]:
     """Images of the data by their places, in batches, on the data's device."""
-    for chosen in indices.split(BATCH):
+    for chosen in indices.split(CHUNK):
         batch = dataset.samples[chosen.to(dataset.samples.device)]
         yield batch.flip(-1) if mirrored else batch
 

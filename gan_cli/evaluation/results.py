@@ -9,7 +9,7 @@ from typing import Any
 
 from rich.table import Table
 
-from gan_cli.evaluation.measure import Measure
+from gan_cli.evaluation.measure import Measure, finite
 from gan_cli.evaluation.scores import PAIRWISE_MOST
 from gan_cli.metrics.interval import half_interval
 
@@ -111,5 +111,5 @@ def _short(value: float) -> str:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, float):
-        return value if math.isfinite(value) else None
+        return finite(value)
     return [_plain(entry) for entry in value] if isinstance(value, list) else value

@@ -8,9 +8,6 @@ from torch import Tensor
 
 from gan_cli.extractors import Extractor
 
-BATCH = 256
-"""Images at a time; the last bits of features depend on it."""
-
 _MOST_CLASSES = 100  # of which all logits are kept
 
 

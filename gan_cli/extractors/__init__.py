@@ -5,12 +5,12 @@ from pathlib import Path
 
 from gan_cli.errors import Refused
 from gan_cli.extractors import efficientnet, inception, mnist, random_conv
-from gan_cli.extractors.extractor import Extractor, Features
+from gan_cli.extractors.extractor import CHUNK, Extractor, Features
 from gan_cli.extractors.mnist import load
 
 NAMES = (*mnist.NAMES, random_conv.NAME, efficientnet.NAME, inception.NAME)
 
-__all__ = ["NAMES", "Extractor", "Features", "load", "open_extractor"]
+__all__ = ["CHUNK", "NAMES", "Extractor", "Features", "load", "open_extractor"]
 
 
 def open_extractor(name: str, sample_shape: Sequence[int], weights: Path | None = None) -> Extractor:

@@ -8,7 +8,9 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-_CHUNK = 250  # images at a time: bounds the memory, and a number depends on no batch size of the caller's
+CHUNK = 250
+"""Images at a time, which bounds the memory. The last bits of features may depend on it, and so do not on a caller's
+batches that are multiples of it."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,7 @@ class Extractor:
         if images.device != self.device:
             raise ValueError(f"{self.name} is on {self.device}, the images are on {images.device}")
         with torch.autocast(self.device.type, enabled=False):
-            parts = [self.network(chunk) for chunk in images.split(_CHUNK)]
+            parts = [self.network(chunk) for chunk in images.split(CHUNK)]
         embedding = torch.cat([part.embedding for part in parts])
         return Features(embedding, torch.cat([part.logits for part in parts]) if self.num_classes else None)
 

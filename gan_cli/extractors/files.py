@@ -1,14 +1,30 @@
 """Weights: where ours are, and how those of others are read."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from gan_cli import metrics
 
 WEIGHTS = Path(metrics.__file__).resolve().parent / "weights"
+
+
+Network = TypeVar("Network", bound=nn.Module)
+
+
+def shipped(make: Callable[[], Network], name: str) -> Network:
+    """A network of this package with its weights of a name, on the CPU; nothing is drawn at random for it.
+
+    The weights are a file and not a seed, since torch may change what it draws for one.
+    """
+    with torch.device("meta"):  # the parameters' initial values would be drawn from the global stream
+        network = make()
+    network.load_state_dict(load_file(WEIGHTS / f"{name}.safetensors"), assign=True)
+    return network
 
 
 class Unusable(Exception):

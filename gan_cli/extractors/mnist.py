@@ -2,12 +2,10 @@
 
 from collections.abc import Sequence
 
-import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from gan_cli.extractors.extractor import Extractor, Features, fingerprint, resized
-from gan_cli.extractors.files import WEIGHTS
+from gan_cli.extractors.files import shipped
 from gan_cli.metrics.mnist_net import EMBEDDING_DIM, NUM_CLASSES, SHAPE, MNISTNet
 
 NAMES = ("mnist_v1", "mnist_report_v1")
@@ -50,10 +48,7 @@ def load(name: str) -> MNISTNet:
     """
     if name not in NAMES:
         raise ValueError(f"there is no feature network {name!r}, only {' and '.join(NAMES)}")
-    with torch.device("meta"):  # the parameters' initial values would be drawn from the global stream
-        network = MNISTNet()
-    network.load_state_dict(load_file(WEIGHTS / f"{name}.safetensors"), assign=True)
-    return network.eval().requires_grad_(False)
+    return shipped(MNISTNet, name).eval().requires_grad_(False)
 
 
 def extractor(name: str, sample_shape: Sequence[int]) -> Extractor:
