@@ -21,6 +21,7 @@ HARMLESS = (
     "device.type",
     "device.threads",
     "data.root",
+    "data.strict",
     "data.suggested_epochs",
 )
 """Keys that may change: they leave the steps as they are. (The data themselves are compared by their digest; another

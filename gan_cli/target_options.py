@@ -74,8 +74,14 @@ class DCGANDiscriminatorConf(BatchConf, DCGANConf):
 
 
 @dataclass
+class DCGAN64GeneratorConf(LayersConf):
+    last_stride: int = bounded(2, ge=1, le=2)
+
+
+@dataclass
 class DCGAN64DiscriminatorConf(BatchConf, LayersConf):
     norm: Norm = Norm.batch
+    norm_from: int = bounded(0, ge=0)
 
 
 @dataclass
@@ -103,11 +109,19 @@ class StackedMNISTConf(MNISTConf):
 
 
 @dataclass
+class FetchedConf(MNISTConf):
+    """Files that are fetched where none are named."""
+
+    root: str | None = MISSING
+
+
+@dataclass
 class PicturesConf:
     channels: int = bounded(ge=1)
     resolution: int = bounded(ge=1, le=4096)
     fit: Fit = MISSING
     background: list[int] = bounded(ge=0, le=255, length=3)
+    strict: bool = False
 
 
 @dataclass
@@ -116,7 +130,7 @@ class FolderConf(PicturesConf):
 
 
 @dataclass
-class PokemonConf(PicturesConf):
+class FetchedPicturesConf(PicturesConf):
     root: str | None = MISSING
 
 
@@ -175,14 +189,19 @@ TARGETS: dict[str, type] = {
     "gan_cli.models.mlp.MLPDiscriminator": DiscriminatorConf,
     "gan_cli.models.dcgan.DCGANGenerator": DCGANConf,
     "gan_cli.models.dcgan.DCGANDiscriminator": DCGANDiscriminatorConf,
-    "gan_cli.models.dcgan64.DCGAN64Generator": LayersConf,
+    "gan_cli.models.dcgan3x3.DCGAN3x3Generator": LayersConf,
+    "gan_cli.models.dcgan3x3.DCGAN3x3Discriminator": DiscriminatorConf,
+    "gan_cli.models.dcgan64.DCGAN64Generator": DCGAN64GeneratorConf,
     "gan_cli.models.dcgan64.DCGAN64Discriminator": DCGAN64DiscriminatorConf,
     "gan_cli.models.r3gan.R3GANGenerator": R3GANConf,
     "gan_cli.models.r3gan.R3GANDiscriminator": R3GANDiscriminatorConf,
     "gan_cli.data.mnist.load": MNISTConf,
     "gan_cli.data.stacked_mnist.load": StackedMNISTConf,
+    "gan_cli.data.fashion_mnist.load": FetchedConf,
+    "gan_cli.data.cifar10.load": FetchedConf,
     "gan_cli.data.folder.load": FolderConf,
-    "gan_cli.data.pokemon.load": PokemonConf,
+    "gan_cli.data.pokemon.load": FetchedPicturesConf,
+    "gan_cli.data.stanford_dogs.load": FetchedPicturesConf,
     "gan_cli.data.gaussian2d.load": GaussianConf,
     "gan_cli.data.mixtures.ring": RingConf,
     "gan_cli.data.mixtures.grid": GridConf,

@@ -125,7 +125,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "gan_cli.progress": (),
     "gan_cli.conf_dir": (),
     "gan_cli.models": ("gan_cli.models",),
-    "gan_cli.data": ("gan_cli.data", "gan_cli.streams", "gan_cli.errors", "gan_cli.console"),
+    "gan_cli.data": ("gan_cli.data", "gan_cli.streams", "gan_cli.errors", "gan_cli.console", "gan_cli.files"),
     # One floor up.
     "gan_cli.bounds": ("gan_cli.errors",),
     "gan_cli.schema": ("gan_cli.bounds",),

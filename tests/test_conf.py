@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import torch
 import yaml
+from dogs_files import as_trees, few_dogs
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from omegaconf import OmegaConf
@@ -310,6 +311,8 @@ def test_every_experiment_takes_two_steps(experiment: str, compose: Compose, tmp
             picture = torch.full((3, 70, 64), 30 * number, dtype=torch.uint8)
             images.save_png(tmp_path / "pictures" / f"{number}.png", picture)
         asked.append(f"data.root={tmp_path / 'pictures'}")
+    if data_of(experiment) == "stanford_dogs":
+        asked.append(f"data.root={as_trees(tmp_path / 'dogs', few_dogs())}")
     run = build(compose(*asked), RunDirectory(tmp_path))
     assert isinstance(run.game, GAN)
     before = {name: [p.detach().clone() for p in network.parameters()] for name, network in run.game.networks.items()}

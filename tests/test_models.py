@@ -13,6 +13,7 @@ from torch.testing import assert_close
 
 from gan_cli.errors import Refused
 from gan_cli.models.dcgan import DCGANDiscriminator, DCGANGenerator
+from gan_cli.models.dcgan3x3 import DCGAN3x3Discriminator, DCGAN3x3Generator
 from gan_cli.models.dcgan64 import DCGAN64Discriminator, DCGAN64Generator
 from gan_cli.models.initialize import initialize
 from gan_cli.models.layers import activation
@@ -65,6 +66,7 @@ def test_parameter_counts_are_those_of_the_course_texts(make: Callable[[], nn.Mo
         (("model=mlp", "data=mnist"), MNIST, (1_952_528, 267_009)),
         (("model=dcgan", "data=mnist"), MNIST, (6_675_009, 1_102_721)),
         (("model=dcgan64", "data=pokemon", "latent.dim=100"), RGB64, (3_576_704, 2_765_696)),
+        (("model=dcgan3x3", "latent.dim=128"), MNIST, (2_005_761, 400_385)),
         (("experiment=d2l_gaussian",), (2,), (6, 37)),
     ],
 )
@@ -153,6 +155,60 @@ REFERENCES: dict[str, tuple[Callable[[], nn.Module], Callable[[], nn.Module], tu
         ),
         RGB64,
     ),
+    "dogs G": (
+        lambda: DCGAN64Generator(128, RGB64, (1024, 512, 256, 128, 64), last_stride=1),
+        lambda: nn.Sequential(
+            nn.Unflatten(1, (128, 1, 1)),
+            *(nn.ConvTranspose2d(128, 1024, 4, 1, 0, bias=False), nn.BatchNorm2d(1024), nn.ReLU()),
+            *(nn.ConvTranspose2d(1024, 512, 4, 2, 1, bias=False), nn.BatchNorm2d(512), nn.ReLU()),
+            *(nn.ConvTranspose2d(512, 256, 4, 2, 1, bias=False), nn.BatchNorm2d(256), nn.ReLU()),
+            *(nn.ConvTranspose2d(256, 128, 4, 2, 1, bias=False), nn.BatchNorm2d(128), nn.ReLU()),
+            *(nn.ConvTranspose2d(128, 64, 4, 2, 1, bias=False), nn.BatchNorm2d(64), nn.ReLU()),
+            *(nn.ConvTranspose2d(64, 3, 3, 1, 1), nn.Tanh()),
+        ),
+        (128,),
+    ),
+    "dogs D": (
+        lambda: DCGAN64Discriminator(RGB64, (32, 64, 128, 256), norm_from=2),
+        lambda: nn.Sequential(
+            *(nn.Conv2d(3, 32, 4, 2, 1, bias=False), nn.LeakyReLU(0.2)),
+            *(nn.Conv2d(32, 64, 4, 2, 1, bias=False), nn.LeakyReLU(0.2)),
+            *(nn.Conv2d(64, 128, 4, 2, 1, bias=False), nn.BatchNorm2d(128), nn.LeakyReLU(0.2)),
+            *(nn.Conv2d(128, 256, 4, 2, 1, bias=False), nn.BatchNorm2d(256), nn.LeakyReLU(0.2)),
+            *(nn.Conv2d(256, 1, 4, 1, 0, bias=False), nn.Flatten(0)),
+        ),
+        RGB64,
+    ),
+    "dcgan3x3 G": (
+        lambda: DCGAN3x3Generator(128, MNIST),
+        lambda: nn.Sequential(
+            *(nn.Linear(128, 256 * 7 * 7), nn.Unflatten(1, (256, 7, 7))),
+            *(nn.ConvTranspose2d(256, 128, 3, stride=2, padding=1, output_padding=1), nn.ReLU()),
+            *(nn.ConvTranspose2d(128, 64, 3, stride=1, padding=1), nn.ReLU()),
+            *(nn.ConvTranspose2d(64, 32, 3, stride=1, padding=1), nn.ReLU()),
+            *(nn.ConvTranspose2d(32, 1, 3, stride=2, padding=1, output_padding=1), nn.Tanh()),
+        ),
+        (128,),
+    ),
+    "dcgan3x3 D": (
+        lambda: DCGAN3x3Discriminator(MNIST),
+        lambda: nn.Sequential(
+            *(nn.Conv2d(1, 32, 3, stride=2, padding=1), nn.LeakyReLU(0.2)),
+            *(nn.Conv2d(32, 64, 3, stride=1, padding=1), nn.LeakyReLU(0.2)),
+            *(nn.Conv2d(64, 128, 3, stride=1, padding=1), nn.LeakyReLU(0.2)),
+            *(nn.Conv2d(128, 256, 3, stride=2, padding=1), nn.LeakyReLU(0.2)),
+            *(nn.Flatten(), nn.Linear(12544, 1), nn.Flatten(0)),
+        ),
+        MNIST,
+    ),
+    "utrgv G": (
+        lambda: MLPGenerator(128, MNIST, (256, 512, 1024), "leaky_relu", 0.2),
+        lambda: nn.Sequential(
+            *(nn.Linear(128, 256), nn.LeakyReLU(0.2), nn.Linear(256, 512), nn.LeakyReLU(0.2)),
+            *(nn.Linear(512, 1024), nn.LeakyReLU(0.2), nn.Linear(1024, 784), nn.Tanh(), nn.Unflatten(1, MNIST)),
+        ),
+        (128,),
+    ),
 }
 
 
@@ -201,6 +257,8 @@ SMALL: dict[str, tuple[Callable[..., nn.Module], dict[str, Any], tuple[int, ...]
     "dcgan D": (lambda **o: DCGANDiscriminator((1, 16, 16), **o), {"hidden": 7, "widths": (6, 5)}, (1, 16, 16)),
     "dcgan64 G": (lambda **o: DCGAN64Generator(3, (1, 16, 16), **o), {"widths": (6, 5)}, (3,)),
     "dcgan64 D": (lambda **o: DCGAN64Discriminator((1, 16, 16), **o), {"widths": (6, 5)}, (1, 16, 16)),
+    "dcgan3x3 G": (lambda **o: DCGAN3x3Generator(3, (1, 16, 16), **o), {"widths": (7, 6, 5)}, (3,)),
+    "dcgan3x3 D": (lambda **o: DCGAN3x3Discriminator((1, 16, 16), **o), {"widths": (6, 5)}, (1, 16, 16)),
 }
 
 
@@ -239,7 +297,7 @@ def test_widths_are_the_sizes_of_the_hidden_layers(name: str) -> None:
     network = make(**options)
     weights = [parameter for parameter in network.parameters() if parameter.dim() > 1]
     sizes = [weight.shape[1 if isinstance_transposed(network, weight) else 0] for weight in weights]
-    hidden = {"dcgan G": [7, 6 * 4 * 4, 5], "dcgan D": [6, 5, 7]}.get(name, [6, 5])
+    hidden = {"dcgan G": [7, 6 * 4 * 4, 5], "dcgan D": [6, 5, 7], "dcgan3x3 G": [7 * 4 * 4, 6, 5]}.get(name, [6, 5])
     assert sizes[:-1] == hidden
 
 
@@ -247,7 +305,7 @@ def isinstance_transposed(network: nn.Module, weight: Tensor) -> bool:
     return any(module.weight is weight for module in network.modules() if isinstance(module, nn.ConvTranspose2d))
 
 
-@pytest.mark.parametrize("name", ["mlp G", "dcgan G", "dcgan64 G"])
+@pytest.mark.parametrize("name", ["mlp G", "dcgan G", "dcgan64 G", "dogs G", "dcgan3x3 G"])
 def test_generated_images_fill_the_range_from_minus_one_to_one_and_no_more(name: str) -> None:
     make, _, shape = REFERENCES[name]
     generator = make()
@@ -284,6 +342,9 @@ def test_samples_of_a_batch_do_not_mix_in_evaluation(name: str) -> None:
         (("model=dcgan", "model.generator.widths=[]"), 28, r"model\.generator\.widths"),
         (("model=dcgan64",), 32, r"model\.generator\.widths has 4 .*64 pixels, and model\.resolution is 32"),
         (("model=dcgan64", "model.generator.widths=[8]"), 64, r"model\.generator\.widths has 1 .*8 pixels"),
+        (("model=dcgan64", "model.generator.last_stride=1"), 64, r"model\.generator\.widths has 4 .*32 pixels"),
+        (("model=dcgan3x3",), 30, "model.resolution must be a multiple of 4 .*got 30"),
+        (("model=dcgan3x3", "model.generator.widths=[8]"), 28, r"model\.generator\.widths must have two"),
     ],
 )
 def test_generator_of_a_wrong_resolution_is_refused_with_the_key_named(
@@ -300,6 +361,8 @@ def test_generator_of_a_wrong_resolution_is_refused_with_the_key_named(
         (("model=dcgan",), 12, r"model\.discriminator\.widths has 2 .*12 pixels.*model\.resolution"),
         (("model=dcgan", "model.discriminator.widths=[8,8,8]"), 28, r"model\.discriminator\.widths has 3 .*28 pixels"),
         (("model=dcgan64",), 32, r"model\.discriminator\.widths has 4 .*64 pixels, and model\.resolution is 32"),
+        (("model=dcgan3x3",), 30, "model.resolution must be a multiple of 4 .*got 30"),
+        (("model=dcgan3x3", "model.discriminator.widths=[8]"), 28, r"model\.discriminator\.widths must have two"),
     ],
 )
 def test_discriminator_of_a_wrong_resolution_is_refused_with_the_key_named(

@@ -18,6 +18,7 @@ from gan_cli import checkpoint
 from gan_cli.build import build
 from gan_cli.errors import Refused
 from gan_cli.models.dcgan import DCGANDiscriminator
+from gan_cli.models.dcgan3x3 import DCGAN3x3Discriminator
 from gan_cli.models.dcgan64 import DCGAN64Discriminator
 from gan_cli.models.initialize import initialize
 from gan_cli.models.layers import map_norm, vector_norm, weighted
@@ -38,6 +39,7 @@ NETWORKS: dict[str, tuple[Callable[..., nn.Module], tuple[int, ...]]] = {
     "mlp": (lambda **o: MLPDiscriminator((6,), (48, 32), **o), (6,)),
     "dcgan": (lambda **o: DCGANDiscriminator((3, 16, 16), 48, (32, 32), **o), (3, 16, 16)),
     "dcgan64": (lambda **o: DCGAN64Discriminator((3, 16, 16), (32, 48), **o), (3, 16, 16)),
+    "dcgan3x3": (lambda **o: DCGAN3x3Discriminator((3, 16, 16), (32, 48), **o), (3, 16, 16)),
 }
 NORMS = [norm.name for norm in Norm]
 CASES = [(name, norm) for name in NETWORKS for norm in NORMS if (name, norm) != ("mlp", "instance")]
@@ -149,6 +151,7 @@ LISTS = {
     "dcgan": "Conv2d {map} LeakyReLU MaxPool2d Conv2d {map} LeakyReLU MaxPool2d Flatten "
     "Linear {vector} LeakyReLU Linear Flatten",
     "dcgan64": "Conv2d {map} LeakyReLU Conv2d {map} LeakyReLU Conv2d Flatten",
+    "dcgan3x3": "Conv2d {map} LeakyReLU Conv2d {map} LeakyReLU Flatten Linear Flatten",
 }
 KINDS = {
     "none": ("", ""),
@@ -175,6 +178,15 @@ def test_hidden_convolutions_of_dcgan64_have_a_bias_exactly_where_no_norm_behind
         behind = layers[place + 1]
         assert (layers[place].bias is None) == (getattr(behind, "bias", None) is not None)
     assert layers[last].bias is None  # as published, whatever the norm
+
+
+@pytest.mark.parametrize(("norm_from", "normalized"), [(0, [32, 48, 64]), (1, [48, 64]), (2, [64]), (3, [])])
+def test_norms_of_dcgan64_begin_where_norm_from_says_and_biases_do_not_depend_on_it(
+    norm_from: int, normalized: list[int]
+) -> None:
+    layers = DCGAN64Discriminator((3, 32, 32), (32, 48, 64), norm_from=norm_from).layers
+    assert [layer.num_features for layer in layers if isinstance(layer, nn.BatchNorm2d)] == normalized
+    assert all(layer.bias is None for layer in layers if isinstance(layer, nn.Conv2d))
 
 
 # The networks of earlier versions, whose checkpoints must go on fitting: same names, and same numbers from a seed.

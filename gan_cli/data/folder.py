@@ -1,23 +1,25 @@
 """Pictures of the user's own: a folder or a .zip of images, at every depth; the folder above a picture is its class."""
 
 import logging
+import os
 import zipfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path, PurePosixPath
-from typing import IO
 
 import torch
 
-from gan_cli.console import tracked
 from gan_cli.data import pictures
+from gan_cli.data.archives import Zip
 from gan_cli.data.dataset import Dataset
+from gan_cli.data.decoded import decode
+from gan_cli.data.source import Look, Skipped, Source, printable
+from gan_cli.data.tree import Tree
 from gan_cli.errors import Refused
 
 log = logging.getLogger("gan_cli.data")
 
-_NAMED = 5  # skipped files that are named one by one; the rest are counted
-_MAX_FILE = 256 * 2**20  # bytes of one picture in an archive, as its directory states them
+_NAMED = 5  # of the files for which strict data are refused; without `strict` every one is named
 
 
 def load(
@@ -26,11 +28,12 @@ def load(
     resolution: int = 64,
     fit: str = "crop",
     background: Sequence[int] = (255, 255, 255),
+    strict: bool = False,
 ) -> Dataset:
     """All pictures below a folder or in a zip archive, in the order of their names.
 
-    An archive is read in place: nothing is extracted, so no member can escape. Files that cannot be used are skipped,
-    named and counted.
+    They are decoded once (see `decoded.decode`). An archive is read in place: nothing is extracted, so no member can
+    escape. Files that are named like pictures and cannot be used are skipped, and each is named with its reason.
 
     Args:
         root: a directory or a .zip file.
@@ -38,91 +41,93 @@ def load(
         resolution: height and width in pixels.
         fit: "stretch", "crop" or "pad" (see `pictures.read`).
         background: RGB behind transparent pixels and padding.
+        strict: refuse to skip anything.
 
     Raises:
         Refused: there is no such path, it is neither a folder nor a zip archive, or no picture in it can be used.
     """
+    path = expanded(root)
+    look = looking(channels, resolution, fit, background)
+    with closing(_opened(path)) as source:
+        return dataset(source, look, strict, path)
+
+
+def expanded(root: str) -> Path:
+    """A path as it was typed, `~` being the home directory; the tilde of an unknown user is left."""
+    return Path(os.path.expanduser(root))
+
+
+def looking(channels: int, resolution: int, fit: str, background: Sequence[int]) -> Look:
+    """What is made of each picture.
+
+    Raises:
+        Refused: there is no picture of so many channels.
+    """
     if channels not in (1, 3):
         raise Refused(f"data.channels must be 1 (grey) or 3 (RGB), got {channels}")
-    path = Path(root).expanduser()
-    with _opened(path) as source:
-        names = source.names()
-        found = [name for name in names if name.suffix.lower() in pictures.SUFFIXES]
-        samples, parents, skipped = [], [], []
-        for name in tracked(found, f"reading {path.name}", len(found)):
-            try:
-                with source.open(name) as file:
-                    samples.append(pictures.read(file, channels, resolution, fit, background))
-                parents.append(str(name.parent))
-            except (pictures.Unreadable, OSError, zipfile.BadZipFile, RuntimeError) as error:
-                skipped.append(f"{name} ({error})")
-    for line in skipped[:_NAMED]:
-        log.warning("skipped %s", line.encode(errors="backslashreplace").decode())
-    if skipped:
-        log.warning("%s: %d pictures read, %d skipped", path, len(samples), len(skipped))
-    if not samples:
+    return Look(channels, resolution, fit, tuple(background))
+
+
+def dataset(source: Source, look: Look, strict: bool, path: Path) -> Dataset:
+    """The pictures of a source, with the folders above them as classes where there are several.
+
+    Args:
+        path: what the source is called in messages.
+
+    Raises:
+        Refused: no picture in it can be used, or `strict` and not all can.
+    """
+    decoded = decode(source, look)
+    shown, skipped, count = printable(str(path)), decoded.skipped, len(decoded.entries)
+    if skipped and strict:
         raise Refused(
-            f"no picture could be read from {path}: {len(found)} of its {len(names)} files are named like one "
-            f"({', '.join(pictures.SUFFIXES)}){', none was readable' if found else ''}"
+            f"data.strict=true, and {len(skipped)} of the pictures in {shown} cannot be used: {_few(skipped)}\n"
+            "Mend or remove them, or skip them: data.strict=false"
         )
+    for one in skipped:
+        log.warning("skipped %s", one)
+    if skipped:
+        log.warning("%s: %d pictures read, %d skipped", shown, count, len(skipped))
+    if decoded.animated:
+        log.info("%s: of %d pictures with several frames the first is taken", shown, decoded.animated)
+    if not count:
+        named = len(source.entries) + sum(one.name.suffix.lower() in pictures.SUFFIXES for one in source.skipped)
+        files = len(source.entries) + len(source.skipped) + source.others
+        raise Refused(
+            f"no picture could be read from {shown}: {named} of its {files} files are named like one "
+            f"({', '.join(pictures.SUFFIXES)}){', none was readable' if named else ''}"
+        )
+    parents = [str(entry.name.parent) for entry in decoded.entries]
     classes = sorted(set(parents))
-    labels = None
-    if len(classes) > 1:
-        position = {name: i for i, name in enumerate(classes)}
-        labels = torch.tensor([position[parent] for parent in parents])
-    return Dataset(torch.stack(samples), labels, _names(classes) if labels is not None else ())
+    if len(classes) == 1:
+        return Dataset(decoded.samples)
+    position = {name: i for i, name in enumerate(classes)}
+    labels = torch.tensor([position[parent] for parent in parents])
+    return Dataset(decoded.samples, labels, _names(classes))
+
+
+def _few(skipped: Sequence[Skipped]) -> str:
+    named = ", ".join(map(str, skipped[:_NAMED]))
+    return named + (f" and {len(skipped) - _NAMED} more" if len(skipped) > _NAMED else "")
 
 
 def _names(folders: Sequence[str]) -> tuple[str, ...]:
     """What classes are called: the names of their folders, or the whole paths where two have the same name."""
-    names = tuple(PurePosixPath(folder).name or folder for folder in folders)
-    return names if len(set(names)) == len(names) else tuple(folders)
+    names = tuple(printable(PurePosixPath(folder).name or folder) for folder in folders)
+    return names if len(set(names)) == len(names) else tuple(map(printable, folders))
 
 
-def _visible(name: PurePosixPath) -> bool:
-    """Whether a path is the user's own: not hidden, nor what a Macintosh packs beside the files."""
-    return not any(part == "__MACOSX" or (part.startswith(".") and part != "..") for part in name.parts)
-
-
-class _Folder:
-    def __init__(self, root: Path) -> None:
-        self.root = root
-
-    def names(self) -> list[PurePosixPath]:
-        files = (path for path in self.root.rglob("*") if path.is_file())
-        return sorted(filter(_visible, (PurePosixPath(path.relative_to(self.root).as_posix()) for path in files)))
-
-    def open(self, name: PurePosixPath) -> IO[bytes]:
-        return open(self.root / name, "rb")
-
-
-class _Archive:
-    def __init__(self, archive: zipfile.ZipFile) -> None:
-        self.archive = archive
-        self.members = {PurePosixPath(info.filename): info for info in archive.infolist() if not info.is_dir()}
-
-    def names(self) -> list[PurePosixPath]:
-        return sorted(filter(_visible, self.members))
-
-    def open(self, name: PurePosixPath) -> IO[bytes]:
-        info = self.members[name]
-        if info.file_size > _MAX_FILE:
-            raise pictures.Unreadable(f"{info.file_size:,} bytes, more than {_MAX_FILE:,}")
-        return self.archive.open(info)
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[_Folder | _Archive]:
-    if path.is_dir():
-        yield _Folder(path)
-    elif not path.exists():
-        raise Refused(f"data.root: there is no {path}")
-    elif not zipfile.is_zipfile(path):
-        raise Refused(f"data.root: {path} is neither a folder nor a zip archive")
-    else:
-        try:
-            archive = zipfile.ZipFile(path)
-        except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
-            raise Refused(f"data.root: {path} is a damaged zip archive: {error}") from error
-        with archive:
-            yield _Archive(archive)
+def _opened(path: Path) -> Source:
+    try:
+        if path.is_dir():
+            return Tree(path)
+        if not path.exists():
+            raise Refused(f"data.root: there is no {printable(str(path))}")
+        archive = path.is_file() and zipfile.is_zipfile(path)
+    except OSError as error:
+        raise Refused(f"data.root: {printable(str(path))} cannot be read: {error.strerror}") from error
+    except zipfile.BadZipFile as error:
+        raise Refused(f"data.root: {printable(str(path))} is a damaged zip archive: {error}") from error
+    if not archive:
+        raise Refused(f"data.root: {printable(str(path))} is neither a folder nor a zip archive")
+    return Zip(path)

@@ -20,6 +20,7 @@ def load(
     resolution: int = 64,
     fit: str = "stretch",
     background: Sequence[int] = (255, 255, 255),
+    strict: bool = False,
 ) -> Dataset:
     """The sprites as RGB images, transparency over white, one class a species (see `folder.load`).
 
@@ -29,4 +30,5 @@ def load(
     Raises:
         Refused: as `folder.load` and `download.fetch`.
     """
-    return folder.load(root or str(fetch(URL, SHA1, INSTEAD)), channels, resolution, fit, background)
+    path = root or str(fetch(URL, f"sha1:{SHA1}", INSTEAD))
+    return folder.load(path, channels, resolution, fit, background, strict)

@@ -14,7 +14,14 @@ from gan_cli.errors import Refused
 
 PIECE = 1 << 16
 CONTENT = random.Random(0).randbytes(3 * PIECE + 3392)
-SHA1 = hashlib.sha1(CONTENT, usedforsecurity=False).hexdigest()
+KINDS = {"sha256": "SHA-256", "sha1": "SHA-1", "md5": "MD5"}
+
+
+def hash_of(content: bytes, kind: str = "sha256") -> str:
+    return f"{kind}:{hashlib.new(kind, content, usedforsecurity=False).hexdigest()}"
+
+
+HASH = hash_of(CONTENT)
 INSTEAD = "Copy x.zip by hand: data.root=PATH"
 
 
@@ -28,6 +35,7 @@ class Server(ThreadingHTTPServer):
         self.knows_ranges = True
         self.cut_after: int | None = None  # bytes of a body, after which the connection is closed
         self.ranges: list[str | None] = []  # what was asked for, request by request
+        self.encodings: list[str | None] = []  # in which form
         self.url = f"http://127.0.0.1:{self.server_port}/x.zip"
 
 
@@ -37,6 +45,7 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         asked = self.headers["Range"]
         self.server.ranges.append(asked)
+        self.server.encodings.append(self.headers["Accept-Encoding"])
         start, status = 0, self.server.status
         if asked and self.server.knows_ranges and status == 200:
             start, status = int(asked.removeprefix("bytes=").removesuffix("-")), 206
@@ -73,14 +82,34 @@ def files_in(directory: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in directory.iterdir()}
 
 
-def fetch(server: Server, sha1: str = SHA1) -> Path:
-    return download.fetch(server.url, sha1, INSTEAD)
+def fetch(server: Server, known_hash: str = HASH) -> Path:
+    return download.fetch(server.url, known_hash, INSTEAD)
 
 
 def test_a_file_is_fetched_into_the_cache_whole_and_alone(server, cache):
     assert fetch(server) == cache / "x.zip"
     assert files_in(cache) == {"x.zip": CONTENT}
     assert server.ranges == [None]
+
+
+def test_a_file_may_have_a_folder_of_its_own_in_the_cache(server, cache):
+    assert download.fetch(server.url, HASH, INSTEAD, "set") == cache / "set" / "x.zip"
+    assert files_in(cache / "set") == {"x.zip": CONTENT}
+    assert [path.name for path in cache.iterdir()] == ["set"]
+
+
+def test_the_files_own_bytes_are_asked_for_in_pieces_that_need_little_memory(server, monkeypatch):
+    sizes = []
+
+    def counted(pieces, *_, **__):
+        for piece in pieces:
+            sizes.append(len(piece))
+            yield piece
+
+    monkeypatch.setattr(download, "tracked", counted)
+    fetch(server)
+    assert sizes == [PIECE, PIECE, PIECE, len(CONTENT) - 3 * PIECE]
+    assert server.encodings == ["identity"]  # a range of compressed bytes would be another
 
 
 def test_a_file_that_is_there_is_not_asked_for_again(server, cache):
@@ -171,13 +200,16 @@ def test_a_download_that_broke_off_after_its_last_byte_is_finished(server, cache
     assert files_in(cache) == {"x.zip": CONTENT}
 
 
-def test_a_file_with_another_checksum_is_refused_and_not_kept(server, cache):
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_file_with_another_checksum_is_refused_and_not_kept(server, cache, kind):
+    right = hash_of(CONTENT, kind)
     server.content = b"another file"
-    with pytest.raises(Refused, match=f"x.zip is not the expected file .*{SHA1}.*\n{re.escape(INSTEAD)}$"):
-        fetch(server)
+    words = rf"x\.zip is not the expected file \({KINDS[kind]} {right.split(':')[1]}\)\.\n{re.escape(INSTEAD)}$"
+    with pytest.raises(Refused, match=words):
+        fetch(server, right)
     assert files_in(cache) == {}
     server.content = CONTENT
-    assert fetch(server).read_bytes() == CONTENT
+    assert fetch(server, right).read_bytes() == CONTENT
 
 
 @pytest.mark.parametrize("part", [b"wrong bytes", CONTENT + b"too long"], ids=["wrong", "too-long"])
@@ -211,7 +243,7 @@ def test_no_server_at_all_is_refused_with_what_to_do_instead(cache):
     with socket.create_server(("127.0.0.1", 0)) as unused:
         port = unused.getsockname()[1]
     with pytest.raises(Refused, match=rf"^cannot fetch x\.zip from 127\.0\.0\.1:{port} .*\n{re.escape(INSTEAD)}$"):
-        download.fetch(f"http://127.0.0.1:{port}/x.zip", SHA1, INSTEAD)
+        download.fetch(f"http://127.0.0.1:{port}/x.zip", HASH, INSTEAD)
 
 
 def test_a_cache_that_cannot_be_written_is_refused_with_what_to_do_instead(server, cache):

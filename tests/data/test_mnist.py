@@ -3,7 +3,6 @@ import hashlib
 
 import pytest
 import torch
-from conftest import write_idx
 
 from gan_cli.data import mnist
 from gan_cli.data.dataset import Dataset
@@ -61,33 +60,3 @@ def test_images_stand_upright_beside_their_own_labels(splits, split, digits):
     assert zero[13:15, 13:15].mean() < 20 < 100 < zero[14, 7:21].max()  # a ring: dark inside, bright around
     seven = data.samples[data.labels == 7, 0].float().mean(0)
     assert seven[7:10].sum() > 1.5 * seven[19:22].sum()  # a bar above, a stem below
-
-
-@pytest.mark.parametrize("shape", [(3,), (2, 3), (2, 3, 4)])
-def test_idx_file_reads_back_as_it_was_written(tmp_path, shape):
-    array = torch.randint(0, 256, shape, generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
-    write_idx(tmp_path / "x.gz", array)
-    assert torch.equal(mnist.read_idx(tmp_path / "x.gz"), array)
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        gzip.compress(b""),
-        gzip.compress(b"\0\0\x08"),
-        gzip.compress(b"\0\0\x0d\x01" + (1).to_bytes(4, "big") + b"abcd"),  # floats
-        gzip.compress(b"\x1f\0\x08\x01" + (1).to_bytes(4, "big") + b"a"),
-        gzip.compress(b"\0\0\x08\x03\0\0"),
-        gzip.compress(b"\0\0\x08\x01" + (5).to_bytes(4, "big") + b"abc"),
-        gzip.compress(b"\0\0\x08\x01" + (2).to_bytes(4, "big") + b"abc"),
-        b"",
-        b"not compressed",
-        gzip.compress(b"\0\0\x08\x01" + (90).to_bytes(4, "big") + bytes(range(90)))[:60],
-    ],
-    ids=["empty", "no-rank", "floats", "other-magic", "no-sizes", "short", "long", "zero-bytes", "no-gzip", "cut-gzip"],
-)
-def test_a_bad_idx_file_is_a_value_error(tmp_path, content):
-    path = tmp_path / "bad-idx.gz"
-    path.write_bytes(content)
-    with pytest.raises(ValueError, match=r"bad-idx\.gz"):
-        mnist.read_idx(path)

@@ -24,7 +24,7 @@ def encoded(picture: Image.Image, format: str = "PNG", **options) -> io.BytesIO:
 def read(
     file: io.BytesIO, resolution: int = 8, channels: int = 3, fit: str = "stretch", background=BACKGROUND
 ) -> Tensor:
-    return pictures.read(file, channels, resolution, fit, background)
+    return pictures.read(file, channels, resolution, fit, background).pixels
 
 
 def plain(color: tuple[int, ...], height: int = 8, width: int = 8) -> Tensor:

@@ -68,9 +68,9 @@ def test_without_a_root_the_archive_that_was_fetched_is_read(few, monkeypatch):
     asked = []
     monkeypatch.setattr(pokemon, "fetch", lambda *arguments: asked.append(arguments) or few)
     assert torch.equal(pokemon.load().samples, pokemon.load(str(few)).samples)
-    (url, sha1, instead), *more = asked
+    (url, known_hash, instead), *more = asked
     assert url.endswith("//d2l-data.s3-accelerate.amazonaws.com/pokemon.zip")  # d2l.DATA_HUB["pokemon"]
-    assert sha1 == "c065c0e2593b8b161a2d7873e42418bf6a21106c"
+    assert known_hash == "sha1:c065c0e2593b8b161a2d7873e42418bf6a21106c"
     assert "data.root=" in instead
     assert more == []
 

@@ -13,6 +13,7 @@ from torch.testing import assert_close
 
 from gan_cli.models.conditional import ConditionalBatchNorm, JoinLabels, LabelledSequential, ProjectionHead
 from gan_cli.models.dcgan import DCGANDiscriminator, DCGANGenerator
+from gan_cli.models.dcgan3x3 import DCGAN3x3Discriminator, DCGAN3x3Generator
 from gan_cli.models.dcgan64 import DCGAN64Discriminator, DCGAN64Generator
 from gan_cli.models.mlp import MLPDiscriminator, MLPGenerator
 from gan_cli.models.r3gan import R3GANDiscriminator, R3GANGenerator
@@ -241,6 +242,14 @@ GENERATORS = {
         free=2 * (6 + 5),
         wide=wider(latent_dim=ZC),
     ),
+    "dcgan3x3 G": Case(
+        DCGAN3x3Generator,
+        {"latent_dim": Z, "sample_shape": (1, 8, 8), "widths": (6, 5)},
+        (Z,),
+        concat=6 * 2 * 2,
+        projection=6 * 2 * 2,
+        wide=wider(latent_dim=ZC),
+    ),
     "r3gan G": Case(
         R3GANGenerator,
         {"latent_dim": Z, "sample_shape": (1, 8, 8), "widths": (8, 4), **R3},
@@ -291,6 +300,16 @@ DISCRIMINATORS = {
         projection=5,
         std=4 * 4,
         std_projection=1,
+        norms=MAP_NORMS,
+        wide=wider(sample_shape=PLANES),
+    ),
+    "dcgan3x3 D": Case(
+        DCGAN3x3Discriminator,
+        {"sample_shape": IMAGE, "widths": (6, 5)},
+        IMAGE,
+        concat=6 * 3 * 3,
+        projection=5 * 4 * 4,
+        std=4 * 4,
         norms=MAP_NORMS,
         wide=wider(sample_shape=PLANES),
     ),
