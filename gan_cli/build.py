@@ -59,7 +59,8 @@ def build(config: Config, directory: RunDirectory, stored: Checkpoint | None = N
     known.check_labelled(config)
     batches = Batches(dataset, config.train.batch_size, streams, data.shuffle, data.drop_last, data.flip)
     total_steps = config.train.steps or -(-config.train.epochs * batches.per_epoch // config.train.d_steps)
-    config = with_horizon(config, total_steps)
+    epoch_steps = max(1, round(batches.per_epoch / config.train.d_steps))
+    config = with_horizon(config, total_steps, epoch_steps)
     generator = build_generator(config, known, streams, trusted).to(device)
     discriminator = build_discriminator(config, known, streams, trusted).to(device)
     half_life = schedules.follow(config.ema.half_life, 0)
@@ -111,7 +112,7 @@ def build(config: Config, directory: RunDirectory, stored: Checkpoint | None = N
         facts=facts,
         train=config.train,
         game=game,
-        preview=Preview(dataset, sampler),
+        preview=Preview(dataset, sampler, config.sampling.shown, config.sampling.columns),
         samplers=samplers,
         total_steps=total_steps,
         selection=evaluator(config.evaluate.num_images, thorough=False),

@@ -47,7 +47,12 @@ def rewind(directory: RunDirectory, step: int, train: TrainConf) -> None:
     _keep_lines(directory.metrics, step, logged)
     _remove_numbered(directory.samples, end=step + 1 if pictured else step)
     _remove_numbered(directory.checkpoints, end=step + 1)
-    for path in (directory.summary, directory.samples / "progress.webp", *directory.evaluation.glob("*.png")):
+    for path in (
+        directory.summary,
+        directory.losses,
+        directory.samples / "progress.webp",
+        *directory.evaluation.glob("*.png"),
+    ):
         path.unlink(missing_ok=True)
     if directory.best.exists() and not _is_of_the_past(directory.best, step):
         directory.best.unlink()

@@ -107,11 +107,13 @@ def typed_as(cls: type, plain: dict[str, Any], path: str = "") -> Any:
 
 
 def _settle(typed: Any, prefix: str) -> None:
-    """Check what stands in the fields that may be scheduled, and in those of the dataclasses within."""
+    """Check what stands in the fields that are typed Any, and in those of the dataclasses within."""
     for f in fields(typed):
         value = getattr(typed, f.name)
         if is_dataclass(value):
             _settle(value, f"{prefix}{f.name}.")
+        elif f.metadata.get("cadence"):
+            _check_cadence(value, f"{prefix}{f.name}")
         elif f.metadata.get("scheduled") and not (value is None and f.default is None):
             key = f"{prefix}{f.name}"
             if get_origin(f.type) is list:
@@ -127,6 +129,11 @@ def _scheduled(value: Any, path: str) -> Any:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise Refused(f"{path} must be a number, or {{start: NUMBER, end: NUMBER, shape: linear}}, got {value!r}")
     return float(value)
+
+
+def _check_cadence(value: Any, path: str) -> None:
+    if value != "epoch" and (isinstance(value, bool) or not isinstance(value, int)):
+        raise Refused(f"{path} must be a number of steps, or epoch, got {value!r}")
 
 
 def _completed(value: Any, path: str) -> Any:

@@ -1,6 +1,6 @@
 """Numbers as pictures."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -30,6 +30,18 @@ def scatter(groups: Mapping[str, Tensor], title: str = "", framing: Tensor | Non
     axes.set_ylim(float(low[1] - margin[1]), float(high[1] + margin[1]))
     axes.legend(loc="upper left")
     axes.set_title(title, fontsize="medium")
+    return drawn(plotted)
+
+
+def lines(curves: Mapping[str, Sequence[tuple[float, float]]], x_label: str) -> Tensor:
+    """Up to four named curves of points (x, y) in one diagram: uint8 (3, H, W). What is not finite is a gap."""
+    plotted = figure(7, 4)
+    axes = plotted.add_subplot()
+    for (name, points), color in zip(curves.items(), _COLORS[1:] + _COLORS[:1], strict=False):
+        axes.plot([x for x, _ in points], [y for _, y in points], color=color, label=name, linewidth=1)
+    axes.set_xlabel(x_label)
+    axes.grid(alpha=0.3)
+    axes.legend()
     return drawn(plotted)
 
 

@@ -21,10 +21,14 @@ class Preview:
 
     Attributes:
         sampler: draws the fakes; where it knows classes, each has a row of the grid.
+        shown: how many fakes; None: 64 images, ten rows of classes, or 512 points.
+        columns: of a grid; None: as square as it gets, or eight of each class.
     """
 
     dataset: Dataset
     sampler: Sampler
+    shown: int | None = None
+    columns: int | None = None
 
     def real(self) -> Tensor:
         """A grid of real images, or a scatter plot of real points: uint8 (C, H, W)."""
@@ -34,25 +38,27 @@ class Preview:
     def fake(self) -> Tensor:
         """A grid of fakes, or a scatter plot of real and generated points, with modes counted where there are modes."""
         if self.dataset.is_images:
-            return images.grid(self.sampler(self._shown), self._columns)
+            return images.grid(self.sampler(self._indices), self._columns)
         mixture, title = self.dataset.mixture, ""
-        fakes = self.sampler(range(MODE_SAMPLES if mixture else _POINTS))
+        fakes = self.sampler(range(max(MODE_SAMPLES, self._count) if mixture else self._count))
         if mixture is not None:
-            found = mode_coverage(fakes.cpu(), mixture.means, mixture.std)
+            found = mode_coverage(fakes[:MODE_SAMPLES].cpu(), mixture.means, mixture.std)
             title = f"{found.modes} of {len(mixture.means)} modes, {found.high_quality:.1%} of high quality"
-        return plots.scatter({"real": self._real(), "generated": fakes[:_POINTS]}, title)
+        return plots.scatter({"real": self._real(), "generated": fakes[: self._count]}, title)
 
     def _real(self) -> Tensor:
         """Samples from all over the data, whose neighbours are often alike; or from all over each class shown."""
         stored, labels = self.dataset.samples, self.dataset.labels
         if not self._by_class or labels is None:
-            chosen = _spread(len(self.dataset), min(_IMAGES if self.dataset.is_images else _POINTS, len(self.dataset)))
+            chosen = _spread(
+                len(self.dataset), min(self._count if self.dataset.is_images else _POINTS, len(self.dataset))
+            )
             return as_network_input(stored[chosen.to(stored.device)])
-        rows = []
-        for index in self._shown[::_COLUMNS]:  # the first of each row has its class for a number
+        rows, columns = [], self.columns or _COLUMNS
+        for index in self._indices[::columns]:  # the first of each row has its class for a number
             (members,) = torch.where(labels == index)
-            rows.append(stored[members[_spread(len(members), _COLUMNS).to(stored.device)]] if len(members) else None)
-        blank = torch.zeros_like(stored[:1]).expand(_COLUMNS, *stored.shape[1:])
+            rows.append(stored[members[_spread(len(members), columns).to(stored.device)]] if len(members) else None)
+        blank = torch.zeros_like(stored[:1]).expand(columns, *stored.shape[1:])
         return as_network_input(torch.cat([blank if row is None else row for row in rows]))
 
     @property
@@ -60,12 +66,20 @@ class Preview:
         return self.dataset.is_images and self.sampler.num_classes > 0
 
     @property
-    def _shown(self) -> Sequence[int]:
-        return by_class(self.sampler.num_classes, _ROWS, _COLUMNS) if self._by_class else range(_IMAGES)
+    def _count(self) -> int:
+        return self.shown or (_IMAGES if self.dataset.is_images else _POINTS)
+
+    @property
+    def _indices(self) -> Sequence[int]:
+        if not self._by_class:
+            return range(self._count)
+        columns = self.columns or _COLUMNS
+        rows = _ROWS if self.shown is None else max(1, self.shown // columns)
+        return by_class(self.sampler.num_classes, rows, columns)
 
     @property
     def _columns(self) -> int | None:
-        return _COLUMNS if self._by_class else None
+        return self.columns or (_COLUMNS if self._by_class else None)
 
 
 def _spread(size: int, count: int) -> Tensor:

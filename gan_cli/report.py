@@ -1,9 +1,11 @@
 """How a run tells of itself: scalars, pictures, a summary. None of it changes training."""
 
+import json
 import logging
 import time
+from collections.abc import Iterable
 
-from gan_cli import images
+from gan_cli import images, plots
 from gan_cli.best import Best, evaluations
 from gan_cli.evaluation.evaluator import Evaluation
 from gan_cli.evaluation.measure import finite
@@ -14,6 +16,9 @@ from gan_cli.stopwatch import Stopwatch
 from gan_cli.tracking import Tracker
 
 log = logging.getLogger("gan_cli.train")
+
+_LOSSES = {"loss/D", "loss/G"}
+_CURVE = 10  # points
 
 
 class Report:
@@ -123,10 +128,13 @@ class Report:
             self._run.save()
 
     def finish(self) -> None:
-        """The animation and summary.json."""
+        """The animation, a plot of the losses and summary.json."""
         speed = _speed((0, 0.0), (self._run.images_seen, self._training_s))
         directory = self._run.directory
         images.save_animation(directory.samples / "progress.webp", sorted(directory.samples.glob("step_*.png")))
+        curves = loss_curves(directory.metric_lines())
+        if curves:
+            images.save_png(directory.losses, plots.lines(curves, "step"))
         losses = {name: value for name, value in self._latest.items() if "/" in name and not name.startswith("speed/")}
         write_json(
             directory.summary,
@@ -153,6 +161,15 @@ class Report:
     def _training_s(self) -> float:
         """Seconds of training alone over all the run's starts."""
         return round(self._training_before + self._stopwatch.seconds, 3)
+
+
+def loss_curves(lines: Iterable[str]) -> dict[str, list[tuple[int, float]]]:
+    """The losses of a log by name, (step, value) each; none where there are too few for a curve."""
+    found: dict[str, list[tuple[int, float]]] = {}
+    for content in map(json.loads, lines):
+        for name in _LOSSES & content.keys():
+            found.setdefault(name, []).append((content["step"], content[name]))
+    return {name: points for name, points in sorted(found.items()) if len(points) >= _CURVE}
 
 
 def _speed(before: tuple[int, float], after: tuple[int, float]) -> float:

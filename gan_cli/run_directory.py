@@ -62,6 +62,7 @@ class RunDirectory:
         self.config = path / "config.yaml"
         self.metrics = path / "metrics.jsonl"
         self.summary = path / "summary.json"
+        self.losses = path / "losses.png"
         self.status = path / "status.json"
         self._lock = path / ".lock"
 

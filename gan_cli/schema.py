@@ -156,6 +156,8 @@ class CriticConf:
 @dataclass
 class SamplingConf:
     batch_norm: BatchNormMode = BatchNormMode.eval
+    shown: int | None = bounded(None, ge=1, le=10_000)
+    columns: int | None = bounded(None, ge=1, le=10_000)
 
 
 @dataclass
@@ -175,10 +177,10 @@ class TrainConf:
     unroll: int = bounded(0, ge=0, le=100)
     reuse: Reuse = MISSING
     minutes: float | None = bounded(gt=0)
-    log_every: int = bounded(ge=0)
-    sample_every: int = bounded(ge=0)
-    evaluate_every: int = bounded(1000, ge=0)
-    checkpoint_every: int = bounded(ge=0)
+    log_every: Any = bounded(ge=0, cadence=True)
+    sample_every: Any = bounded(ge=0, cadence=True)
+    evaluate_every: Any = bounded(1000, ge=0, cadence=True)
+    checkpoint_every: Any = bounded(ge=0, cadence=True)
     keep: int = bounded(ge=0)
 
 
@@ -274,6 +276,15 @@ class SampleConf:
     batch_norm: BatchNormMode | None = None
     trust: list[str] = MISSING
     device: DeviceConf = MISSING
+
+
+@dataclass
+class VerifyConf:
+    """What `gan-verify` was asked to do, besides the preset."""
+
+    quick: bool = False
+    seeds: list[int] | None = bounded(None, ge=0, lt=2**63)
+    out: str | None = None
 
 
 @dataclass

@@ -299,7 +299,7 @@ def test_the_horizon_is_the_runs_length_where_a_schedule_has_none_of_its_own(com
     config = compose(*SCHEDULED)
     assert horizons(to_plain(config)) == EVERYWHERE
     filled = {path: steps or STEPS for path, steps in EVERYWHERE.items()}
-    assert horizons(to_plain(with_horizon(config, STEPS))) == filled
+    assert horizons(to_plain(with_horizon(config, STEPS, 1))) == filled
     assert horizons(to_plain(config)) == EVERYWHERE  # which stays as it was typed
     run = started(compose, tmp_path, *SCHEDULED)
     assert horizons(run.config) == filled

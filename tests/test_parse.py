@@ -20,7 +20,7 @@ from gan_cli.errors import Refused
 from gan_cli.horizon import with_horizon
 from gan_cli.objective import check_part
 from gan_cli.parse import parse, parse_stored, split, to_plain, typed_as
-from gan_cli.schema import CommandConf, Config, EvaluateCommandConf, Facts, SampleConf
+from gan_cli.schema import CommandConf, Config, EvaluateCommandConf, Facts, SampleConf, VerifyConf
 from gan_cli.target_options import TARGETS
 from gan_cli.targets import locate
 
@@ -229,6 +229,7 @@ OUT_OF_RANGE: list[tuple[Groups, str, Any, str]] = [
     ((), "data.suggested_epochs", 0, "must be at least 1"),
     (POKEMON, "data.channels", 0, "must be at least 1"),
     (FOLDER, "data.resolution", 0, "must be at least 1"),
+    (("data=stanford_dogs",), "data.resolution", 4097, "must be at most 4096"),
     (FOLDER, "data.background", [0, 0, 256], "must be at most 255, got 256"),
     (FOLDER, "data.background", [0, -1, 0], "must be at least 0, got -1"),
     (FOLDER, "data.background", [0, 0], "must have 3 entries, got 2"),
@@ -256,6 +257,13 @@ OUT_OF_RANGE: list[tuple[Groups, str, Any, str]] = [
     ((), "train.batch_size", 0, "must be at least 1"),
     ((), "train.d_steps", 0, "must be at least 1"),
     ((), "train.minutes", 0.0, "must be greater than 0"),
+    ((), "sampling.shown", 0, "must be at least 1"),
+    ((), "sampling.shown", 10**4 + 1, "must be at most 10000"),
+    ((), "sampling.columns", 0, "must be at least 1"),
+    ((), "sampling.columns", 10**4 + 1, "must be at most 10000"),
+    (("model=dcgan64",), "model.generator.last_stride", 0, "must be at least 1"),
+    (("model=dcgan64",), "model.generator.last_stride", 3, "must be at most 2"),
+    (("model=dcgan64",), "model.discriminator.norm_from", -1, "must be at least 0"),
     ((), "train.log_every", -1, "must be at least 0"),
     ((), "train.sample_every", -1, "must be at least 0"),
     ((), "train.evaluate_every", -1, "must be at least 0"),
@@ -307,10 +315,10 @@ def test_the_list_above_covers_every_bound_of_a_training_configuration() -> None
     declared = {
         (f.name, bound)
         for cls in (*vars(schema).values(), *TARGETS.values(), *DECLARING)
-        if is_dataclass(cls) and cls not in (SampleConf, EvaluateCommandConf, CommandConf, Facts)
+        if is_dataclass(cls) and cls not in (SampleConf, EvaluateCommandConf, VerifyConf, CommandConf, Facts)
         for f in fields(cls)
         for bound in f.metadata
-        if bound != "scheduled"  # which says what may stand there, not how large it may be
+        if bound not in ("scheduled", "cadence")  # which say what may stand there, not how large it may be
     }
     # The targets of cross-entropies are probabilities, at least on average: no bound of their numbers.
     declared |= {(f"{name}_target", bound) for name in ("real", "fake", "generator") for bound in ("ge", "le")}
@@ -578,15 +586,36 @@ def test_options_of_a_foreign_optimizer_may_follow_schedules_wherever_they_stand
 @pytest.mark.parametrize("groups", [SELECTIONS[-1], SELECTIONS[0]], ids=" ".join)
 def test_the_horizon_is_filled_in_where_there_is_none_and_stored(groups: Groups) -> None:
     written = composed(groups)
-    config = with_horizon(parse(written), 500)
+    config = with_horizon(parse(written), 500, 7)
     expected = deepcopy(written)
     expected["optim"]["schedule"]["steps"] = 500
     if groups:
         expected["penalty"]["gamma"]["steps"] = 500
     assert to_plain(config) == expected  # those that say their own keep it
-    assert with_horizon(config, 9) == config
+    assert with_horizon(config, 9, 9) == config
     assert parse_stored(json.loads(json.dumps(expected))) == config
     assert parse(written) == parse(composed(groups))  # and what it was made from stays as it is
+
+
+CADENCES = ("log_every", "sample_every", "evaluate_every", "checkpoint_every")
+
+
+@pytest.mark.parametrize("name", CADENCES)
+def test_a_cadence_of_an_epoch_becomes_its_number_of_steps_and_those_in_steps_stay(name: str) -> None:
+    written = changed((), f"train.{name}", "epoch")
+    config = parse(written)
+    assert to_plain(config) == written
+    filled = with_horizon(config, 500, 117).train
+    assert {other: getattr(filled, other) for other in CADENCES} == {
+        other: 117 if other == name else written["train"][other] for other in CADENCES
+    }
+
+
+@pytest.mark.parametrize("value", ["epochs", "", "7", 2.5, True, None, ["epoch"], {"start": 1, "end": 2}])
+@pytest.mark.parametrize("name", CADENCES)
+def test_a_cadence_is_a_number_of_steps_or_an_epoch_and_nothing_else(name: str, value: Any) -> None:
+    with pytest.raises(Refused, match=rf"^train\.{name} must be a number of steps, or epoch, got "):
+        read(changed((), f"train.{name}", value))
 
 
 @pytest.mark.parametrize("key", ["model.generator", "model.discriminator", "loss", "data", "optim"])

@@ -50,8 +50,15 @@ def labelled(labels: list[int], num_classes: int) -> Dataset:
     return Dataset(samples, torch.tensor(labels), tuple(f"class {label}" for label in range(num_classes)))
 
 
-def preview(dataset: Dataset, generator: nn.Module, streams: Streams, num_classes: int = 0) -> Preview:
-    return Preview(dataset, Sampler(generator, Latents(4, "uniform", streams), num_classes))
+def preview(
+    dataset: Dataset,
+    generator: nn.Module,
+    streams: Streams,
+    num_classes: int = 0,
+    shown: int | None = None,
+    columns: int | None = None,
+) -> Preview:
+    return Preview(dataset, Sampler(generator, Latents(4, "uniform", streams), num_classes), shown, columns)
 
 
 @pytest.mark.parametrize("num_classes", [2, 3, 10])
@@ -99,6 +106,45 @@ def test_without_a_conditional_generator_labels_do_not_order_the_grid(streams: S
     assert real[:, :, 0, -1, -1].flatten().tolist() == [80 * i // 64 for i in range(64)]
     few = cells(preview(labelled([0] * 5, 1), Plain(), streams).real())
     assert few[:, :, 0, -1, -1].flatten().tolist()[:5] == list(range(5))
+
+
+@pytest.mark.parametrize(
+    ("shown", "columns", "grid"),
+    [(16, None, (4, 4)), (21, 7, (3, 7)), (None, 16, (4, 16)), (2, None, (2, 1)), (5, 3, (2, 3))],
+)
+def test_a_grid_has_as_many_samples_and_columns_as_asked_and_they_are_the_first(
+    shown: int | None, columns: int | None, grid: tuple[int, int], streams: Streams
+) -> None:
+    dataset = labelled([0] * 80, 1)
+    seen, whole = (preview(dataset, Plain(), streams, shown=count, columns=columns) for count in (shown, 64))
+    real, fake = cells(seen.real()), cells(seen.fake())
+    assert real.shape[:2] == fake.shape[:2] == grid
+    count = shown or 64
+    firsts = cells(whole.fake()).flatten(0, 1)[:count]
+    assert torch.equal(fake.flatten(0, 1)[:count], firsts)
+    assert not fake.flatten(0, 1)[count:].any()  # an unfinished row ends in black
+    assert real.flatten(0, 1)[:count, 0, -1, -1].tolist() == [80 * i // count for i in range(count)]
+
+
+def test_rows_of_classes_are_as_many_as_fit_what_is_shown(streams: Streams) -> None:
+    seen = preview(labelled([0, 1, 2, 3] * 20, 4), Shades(), streams, 4, shown=15, columns=5)
+    real, fake = cells(seen.real()), cells(seen.fake())
+    assert real.shape[:2] == fake.shape[:2] == (3, 5)
+    assert fake[:, :, 0, 0, 0].tolist() == [[0] * 5, [10] * 5, [20] * 5]
+    assert real[:, :, 0, 0, 0].tolist() == [[0] * 5, [1] * 5, [2] * 5]
+
+
+def test_a_scatter_plot_shows_as_many_fakes_as_asked_and_counts_modes_among_all(
+    streams: Streams, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    means = torch.zeros(1, 2, dtype=torch.float64)
+    drawn: list[tuple[int, str]] = []
+    monkeypatch.setattr(plots, "scatter", lambda groups, title="": drawn.append((len(groups["generated"]), title)))
+    for mixture in (None, Mixture(means, 1.0)):
+        preview(Dataset(torch.zeros(600, 2), mixture=mixture), Points(), streams, shown=100).fake()
+    assert [count for count, _ in drawn] == [100, 100]
+    assert drawn[0][1] == ""
+    assert drawn[1][1].startswith("1 of 1 modes")
 
 
 def test_points_of_a_conditional_generator_are_of_all_classes_in_turn(
