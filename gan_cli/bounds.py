@@ -18,8 +18,8 @@ _BOUNDS = {
 def bounded(default: Any = "???", **bounds: Any) -> Any:
     """A field with bounds: `ge`, `gt`, `le`, `lt` on a number or on each in a list; `length`, `longest` on a list.
 
-    With `scheduled=True`, and typed Any, a mapping of start and end may stand for a number; both keep to the bounds. With
-    `cadence=True`, and typed Any, "epoch" may stand for a number of steps.
+    With `scheduled=True`, and typed Any, a mapping of start and end may stand for a number; both keep to the bounds.
+    With `cadence=True`, and typed Any, "epoch" may stand for a number of steps.
     Without a default the value must be given ("???" is OmegaConf's mark for that).
     """
     return field(default=default, metadata=bounds)

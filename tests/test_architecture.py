@@ -154,6 +154,11 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         *("gan_cli.streams", "gan_cli.images", "gan_cli.plots", "gan_cli.files", "gan_cli.digests", "gan_cli.schema"),
     ),
     "gan_cli.doctor": ("gan_cli.doctor", "gan_cli.errors"),
+    # A preset is verified from a run that has ended.
+    "gan_cli.verification": (
+        *("gan_cli.verification", "gan_cli.run", "gan_cli.losses", "gan_cli.evaluation", "gan_cli.metrics"),
+        *("gan_cli.bounds", "gan_cli.errors", "gan_cli.parse", "gan_cli.suggest"),
+    ),
     # A game plays with batches, but knows no source of data, and no file, log or clock.
     "gan_cli.games": (
         *("gan_cli.games", "gan_cli.step", "gan_cli.losses", "gan_cli.critic", "gan_cli.latents", "gan_cli.streams"),

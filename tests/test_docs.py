@@ -20,22 +20,22 @@ from gan_cli.parse import resolved, typed_as
 from gan_cli.schema import Config, SampleConf
 
 ROOT = Path(__file__).resolve().parents[1]
-README, GUIDE, AXES, STABILIZERS, CHANGES = (
-    (ROOT / name).read_text()
-    for name in ("README.md", "docs/guide.md", "docs/axes.md", "docs/stabilizers.md", "CHANGELOG.md")
+README, GUIDE, AXES, CHANGES = (
+    (ROOT / name).read_text() for name in ("README.md", "docs/guide.md", "docs/axes.md", "CHANGELOG.md")
 )
 HELP = Path(CONF_DIR, "hydra/help/train.yaml").read_text()
 
 
 def commands(text: str, program: str) -> list[list[str]]:
-    """The arguments of every line that is a command, with its comment cut off."""
-    lines = re.findall(rf"^ *(?:\$ )?{program} (.*)$", text, re.MULTILINE)
+    """The arguments of every indented line that is a command, with its comment cut off."""
+    lines = re.findall(rf"^ +(?:\$ )?{program} (.*)$", text, re.MULTILINE)
     return [shlex.split(re.split(r"\s{2,}|#", line)[0]) for line in lines]
 
 
+PAGES = {path.relative_to(ROOT).as_posix(): path.read_text() for path in sorted((ROOT / "docs").rglob("*.md"))}
 TRAINING = [
     arguments
-    for text in (README, GUIDE, AXES, STABILIZERS, HELP)
+    for text in (README, *PAGES.values(), HELP)
     for arguments in commands(text, "gan-train")
     if not re.search(r"resume=|--|slow_lsgan|custom|optim.lrr", " ".join(arguments))
 ]
@@ -50,6 +50,21 @@ def test_every_training_command_composes(arguments: list[str], compose: Callable
     if "-m" in arguments:  # the first cell
         arguments = [argument.split(",")[0] for argument in arguments if argument != "-m"]
     compose(*arguments)
+
+
+VERIFIED = [
+    arguments
+    for text in (README, *PAGES.values())
+    for arguments in commands(text, "gan-verify")
+    if "--config-dir" not in arguments
+]
+
+
+@pytest.mark.parametrize("arguments", VERIFIED, ids=" ".join)
+def test_every_preset_that_the_pages_verify_has_a_table(arguments: list[str], compose: Callable[..., Config]) -> None:
+    (name,) = [argument.removeprefix("experiment=") for argument in arguments if argument.startswith("experiment=")]
+    assert Path(CONF_DIR, "experiment", f"{name}.toml").exists()
+    assert set(arguments) - {f"experiment={name}", "quick=true", "data.root=pokemon.zip", "data.root=DOGS"} == set()
 
 
 @pytest.mark.parametrize("arguments", commands(README, "gan-sample"), ids=" ".join)
@@ -84,9 +99,18 @@ def test_makefile_has_every_target_that_is_spoken_of() -> None:
 
 
 def test_links_within_the_repository_lead_somewhere() -> None:
-    for name in ("README.md", "docs/guide.md", "docs/axes.md", "CONTRIBUTING.md"):
-        for link in re.findall(r"\]\((?!http)([^)#]+)", (ROOT / name).read_text()):
-            assert (ROOT / name).parent.joinpath(link).exists(), link
+    for name in ("README.md", "CONTRIBUTING.md", *PAGES):
+        text = re.sub(r"```.*?```", "", (ROOT / name).read_text(), flags=re.DOTALL)
+        for link, place in re.findall(r"\]\((?!http)([^)#]*)(?:#([^)]+))?\)", text):
+            target = (ROOT / name).parent.joinpath(link) if link else ROOT / name
+            assert target.exists(), (name, link)
+            assert not place or place in anchors(target.read_text()), (name, link, place)
+
+
+def anchors(text: str) -> set[str]:
+    """What the headings of a page can be linked to as."""
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 def test_changelog_speaks_of_this_version() -> None:

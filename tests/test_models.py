@@ -67,7 +67,14 @@ def test_parameter_counts_are_those_of_the_course_texts(make: Callable[[], nn.Mo
         (("model=dcgan", "data=mnist"), MNIST, (6_675_009, 1_102_721)),
         (("model=dcgan64", "data=pokemon", "latent.dim=100"), RGB64, (3_576_704, 2_765_696)),
         (("model=dcgan3x3", "latent.dim=128"), MNIST, (2_005_761, 400_385)),
+        (("experiment=cs231n_gan",), MNIST, (1_952_528, 267_009)),
+        (("experiment=cs231n_lsgan",), MNIST, (1_952_528, 267_009)),
+        (("experiment=cs231n_dcgan",), MNIST, (6_675_009, 1_102_721)),
         (("experiment=d2l_gaussian",), (2,), (6, 37)),
+        (("experiment=d2l_pokemon",), RGB64, (3_576_704, 2_765_696)),
+        (("experiment=ucla_dogs",), RGB64, (13_243_971, 694_528)),
+        (("experiment=utrgv_gan",), MNIST, (1_493_520, 1_460_225)),
+        (("experiment=utrgv_dcgan",), MNIST, (2_005_761, 400_385)),
     ],
 )
 def test_default_configurations_make_the_published_sizes(

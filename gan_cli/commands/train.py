@@ -11,13 +11,13 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from gan_cli.commands import entry
+from gan_cli.commands.conduct import conduct
 from gan_cli.commands.resumed import into_run_directory, original_configuration, typed_now
 from gan_cli.conf_dir import CONF_DIR
 from gan_cli.errors import Refused, Stopped
-from gan_cli.files import replacing
 from gan_cli.parse import parse, parse_stored, split, to_plain, typed_as
 from gan_cli.resume import check_changes, laid_over
-from gan_cli.run_directory import RunDirectory, state_of
+from gan_cli.run_directory import RunDirectory
 from gan_cli.schema import CommandConf, Facts
 
 if TYPE_CHECKING:
@@ -96,32 +96,14 @@ def _resumed(plain: dict[str, Any], command: CommandConf, directory: RunDirector
 
 def _train(run: "Run") -> None:
     from gan_cli.doctor.run_files import line_for
-    from gan_cli.loop import train
-    from gan_cli.progress import step_bar
-    from gan_cli.report import Report
-    from gan_cli.signals import listening
-    from gan_cli.tracking import Tracker
 
     directory = run.directory
-    for line in run.description():
-        log.info("%s", line)
-    with replacing(directory.config) as file:
-        file.write(OmegaConf.to_yaml(OmegaConf.create(run.config)).encode())
     try:
-        directory.write_status("running", run.step)
-        with (
-            listening() as stop,
-            Tracker(directory, run.config, run.step) as tracker,
-            step_bar(run.total_steps, run.step) as bar,
-        ):
-            reason = train(run, Report(run, tracker, bar), stop)
-    except BaseException as error:
-        directory.write_status(state_of(error), run.step, str(error) or type(error).__name__)
-        if isinstance(error, Stopped) and run.train.checkpoint_every:
+        conduct(run)
+    except Stopped:
+        if run.train.checkpoint_every:
             log.info("stopped at step %d; go on with: gan-train resume=%s", run.step, shlex.quote(str(directory.path)))
         raise
-    directory.write_status("finished", run.step, reason)
-    log.info("%s at step %d; see %s", reason, run.step, directory.path)
     said = line_for(directory.path)
     if said is not None:
         log.info("%s", said)

@@ -17,7 +17,7 @@ from gan_cli.models.minibatch_std import minibatch_std as make_minibatch_std
 class DCGAN3x3Generator(nn.Module):
     """A linear layer to a map of a quarter of the resolution, then transposed 3×3 convolutions.
 
-    The first and the last of these double the resolution, those between keep it. Nothing stands behind the linear layer.
+    The first and the last of these double the resolution, those between keep it. The linear layer has no activation.
 
     Args:
         latent_dim: length of a latent.
@@ -62,7 +62,7 @@ class DCGAN3x3Generator(nn.Module):
 
 
 class DCGAN3x3Discriminator(nn.Module):
-    """The generator mirrored: 3×3 convolutions, of which the first and the last halve the resolution, and a linear layer.
+    """The generator mirrored: 3×3 convolutions, the first and the last halving the resolution, and a linear layer.
 
     Args:
         sample_shape: (C, S, S), S a multiple of 4.

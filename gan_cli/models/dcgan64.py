@@ -1,7 +1,7 @@
 """The fully convolutional DCGAN of D2L, for 64×64 images and other powers of two.
 
-After Radford et al. 2016, arXiv:1511.06434; here BatchNorm stands after the discriminator's first convolution too, unless
-`norm_from` says otherwise.
+After Radford et al. 2016, arXiv:1511.06434; here BatchNorm stands after the discriminator's first convolution too,
+unless `norm_from` says otherwise.
 """
 
 from collections.abc import Sequence

@@ -43,7 +43,7 @@ FAILING: dict[str, tuple[str, str]] = {
         "generator starved",
     ),
     "starved_unheard": (
-        "experiment=d2l_gaussian loss=hinge train.steps=1000 train.log_every=20 train.evaluate_every=100",
+        "experiment=d2l_gaussian seed=0 loss=hinge train.steps=1000 train.log_every=20 train.evaluate_every=100",
         "generator starved",
     ),
     "diverging_wgan": (

@@ -310,6 +310,7 @@ DISCRIMINATORS = {
         concat=6 * 3 * 3,
         projection=5 * 4 * 4,
         std=4 * 4,
+        std_projection=4 * 4,
         norms=MAP_NORMS,
         wide=wider(sample_shape=PLANES),
     ),

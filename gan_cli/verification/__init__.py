@@ -1,0 +1,1 @@
+"""A preset checked against the figures of the text that it reproduces."""
