@@ -1,4 +1,4 @@
-"""A run that was built, trained to its end: its status kept, signals heard, everything told and logged."""
+"""A run that was built: taken up where it was left, trained to its end, its status kept and everything told."""
 
 import logging
 from typing import TYPE_CHECKING
@@ -7,11 +7,30 @@ from omegaconf import OmegaConf
 
 from gan_cli.files import replacing
 from gan_cli.run_directory import state_of
+from gan_cli.schema import Facts
 
 if TYPE_CHECKING:
     from gan_cli.run import Run
 
 log = logging.getLogger("gan_cli.train")
+
+
+def take_up(run: "Run", facts: Facts) -> bool:
+    """Make a run that was restored from a checkpoint go on in its directory; whether anything is left to do.
+
+    Args:
+        facts: the checkpoint's.
+    """
+    from gan_cli import history
+
+    for what in ("torch", "device", "threads"):
+        if run.facts[what] != getattr(facts, what):
+            log.warning("not bit-exact from here on: %s was %s, is %s", what, getattr(facts, what), run.facts[what])
+    if run.step >= run.total_steps:
+        return False
+    run.facts |= {"wall_s": facts.wall_s, "training_s": facts.training_s}
+    history.rewind(run.directory, run.step, run.train)
+    return True
 
 
 def conduct(run: "Run") -> None:

@@ -11,7 +11,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from gan_cli.commands import entry
-from gan_cli.commands.conduct import conduct
+from gan_cli.commands.conduct import conduct, take_up
 from gan_cli.commands.resumed import into_run_directory, original_configuration, typed_now
 from gan_cli.conf_dir import CONF_DIR
 from gan_cli.errors import Refused, Stopped
@@ -82,14 +82,9 @@ def _resumed(plain: dict[str, Any], command: CommandConf, directory: RunDirector
     run = build(config, directory, stored, command.trust)
     if run.facts["data_digest"] != facts.data_digest and "data" not in command.allow_changes:
         raise Refused("the data are not those that the run was started with; allow_changes=[data] goes on all the same")
-    for what in ("torch", "device", "threads"):
-        if run.facts[what] != getattr(facts, what):
-            log.warning("not bit-exact from here on: %s was %s, is %s", what, getattr(facts, what), run.facts[what])
-    if run.step >= run.total_steps:
+    if not take_up(run, facts):
         log.info("%s has finished at step %d; train.steps=N extends it", directory.path, run.step)
         return None
-    run.facts |= {"wall_s": facts.wall_s, "training_s": facts.training_s}
-    history.rewind(directory, run.step, run.train)
     log.info("resuming at step %d", run.step)
     return run
 

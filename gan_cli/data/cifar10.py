@@ -11,6 +11,7 @@ from torch import Tensor
 
 from gan_cli.data.dataset import Dataset
 from gan_cli.data.download import fetch
+from gan_cli.data.folder import expanded
 from gan_cli.data.packed import opened
 from gan_cli.errors import Refused
 
@@ -41,7 +42,7 @@ def load(root: str | None = None, split: str = "train") -> Dataset:
         Refused: there are no such files, they are damaged or not of this form, or as `download.fetch`.
     """
     names = FILES[split]
-    path = fetch(URL, f"sha256:{SHA256}", INSTEAD) if root is None else Path(root).expanduser()
+    path = fetch(URL, f"sha256:{SHA256}", INSTEAD) if root is None else expanded(root)
     try:
         parts = _of_folder(path, names) if path.is_dir() else _of_archive(path, names)
         records = [_records(part, f"{name} of {path}") for name, part in zip(names, parts, strict=True)]

@@ -8,6 +8,7 @@ from torch import Tensor
 from gan_cli.data import mnist
 from gan_cli.data.dataset import Dataset
 from gan_cli.data.download import fetch
+from gan_cli.data.folder import expanded
 from gan_cli.data.idx import read_idx
 from gan_cli.errors import Refused
 
@@ -45,7 +46,7 @@ def load(root: str | None = None, split: str = "train") -> Dataset:
         Refused: a file is missing, damaged or not of this form, or as `download.fetch`.
     """
     names = tuple(f"{_PREFIX[split]}-{kind}-ubyte.gz" for kind in ("images-idx3", "labels-idx1"))
-    paths = [_fetched(name) for name in names] if root is None else _found(Path(root).expanduser(), names)
+    paths = [_fetched(name) for name in names] if root is None else _found(expanded(root), names)
     images, labels = (_read(path) for path in paths)
     if images.shape[1:] != (28, 28) or not len(images):
         raise Refused(f"{paths[0]} must hold images of 28×28 pixels, and its shape is {tuple(images.shape)}.\n{REMEDY}")

@@ -356,3 +356,8 @@ def test_the_command_refuses_another_archive_in_three_lines(cli: Callable[..., R
     assert (result.code, len(result.err.splitlines())) == (2, 3)
     assert result.err.startswith("gan-train: other.tar.gz is not the whole archive")
     assert [path.name for path in tmp_path.iterdir()] == ["other.tar.gz"]
+
+
+def test_the_home_of_an_unknown_user_is_a_path_that_there_is_not():
+    with pytest.raises(Refused, match=r"there is no ~nobody of that name/x"):
+        cifar10.load("~nobody of that name/x")

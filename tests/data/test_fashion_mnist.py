@@ -205,3 +205,8 @@ def test_the_course_dcgan_learns_clothes(cli: Callable[..., Result], tmp_path: P
     assert (tmp_path / "run/checkpoints/last.safetensors").exists()
     result = cli(*run[:2], f"data.root={tmp_path / 'nowhere'}")
     assert (result.code, "nowhere" in result.err) == (2, True)
+
+
+def test_the_home_of_an_unknown_user_is_a_folder_that_there_is_not():
+    with pytest.raises(Refused, match=r"there is no folder ~nobody of that name/x"):
+        fashion_mnist.load("~nobody of that name/x")

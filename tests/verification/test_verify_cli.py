@@ -12,6 +12,7 @@ from conftest import Result
 
 from gan_cli.commands.sample import sample
 from gan_cli.commands.verify import verify
+from gan_cli.data.dataset import Dataset
 from gan_cli.run import Run
 
 Cli = Callable[..., Result]
@@ -163,6 +164,16 @@ def test_a_directory_with_other_runs_is_refused_and_stays_as_it_is(own: Callable
     assert "outputs/verify/small_quick/seed_5 holds another run: name another directory, out=DIR" in result.err
     assert "0.001 -> 0.5" in result.err
     assert before == {path: path.read_bytes() for path in Path("outputs").rglob("*") if path.is_file()}
+
+
+def test_a_run_of_other_data_is_refused_although_its_configuration_is_the_same(
+    own: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert own("quick=true").code == 0
+    monkeypatch.setattr(Dataset, "digest", lambda self: "0" * 16)
+    result = own("quick=true")
+    assert result.code == 2
+    assert "seed_5 holds another run: name another directory, out=DIR\n  Its data are not these" in result.err
 
 
 def test_a_seed_that_diverges_is_a_missed_figure(own: Callable[..., Result]) -> None:
