@@ -21,7 +21,13 @@ def prepare(conf: DeviceConf) -> torch.device:
     if conf.type.name == "cuda" and not torch.cuda.is_available():
         why = "this PyTorch was built without CUDA" if torch.version.cuda is None else "no usable GPU or driver found"
         raise Refused(f"device=cuda is not available ({why}): use device=cpu")
-    return torch.device(conf.type.name)
+    if conf.index is None:
+        return torch.device(conf.type.name)
+    if conf.type.name == "cpu":
+        raise Refused("device.index is of GPUs: leave it out, or device=cuda")
+    if conf.index >= torch.cuda.device_count():
+        raise Refused(f"device.index={conf.index}: there are {torch.cuda.device_count()} GPUs, counted from 0")
+    return torch.device("cuda", conf.index)
 
 
 def autocast(device: torch.device, precision: Precision) -> Callable[[], AbstractContextManager[Any]]:

@@ -33,6 +33,7 @@ from gan_cli.networks import (
 from gan_cli.objective import Objective, build_objective
 from gan_cli.parse import to_plain
 from gan_cli.preview import Preview
+from gan_cli.resume import flattened
 from gan_cli.run import Run
 from gan_cli.run_directory import RunDirectory
 from gan_cli.schema import Config, Kind, OptimConf, PlayerOptimConf
@@ -109,6 +110,7 @@ def build(config: Config, directory: RunDirectory, stored: Checkpoint | None = N
         directory=directory,
         device=device,
         config=to_plain(config),
+        hparams=flattened(to_plain(config)),
         facts=facts,
         train=config.train,
         game=game,

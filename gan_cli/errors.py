@@ -4,7 +4,8 @@ GanCliError
 ├── Refused     exit 2: a key, value, path, combination or file that the user can mend; nothing was started
 │   └── Incompatible    in a sweep: an empty cell of the grid, not a mistake
 └── RunFailed   exit 1: a run that had started
-    └── Diverged
+    ├── Diverged
+    └── Pruned
 
 KeyboardInterrupt
 └── Stopped     exit 130 (Ctrl-C) or 143 (SIGTERM), after saving; it also ends a sweep, which `Exception` would not
@@ -33,6 +34,10 @@ class RunFailed(GanCliError):
 
 class Diverged(RunFailed):
     """A loss became NaN or infinite."""
+
+
+class Pruned(RunFailed):
+    """A search ended the run because others had done better by then."""
 
 
 class Stopped(KeyboardInterrupt):

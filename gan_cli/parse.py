@@ -14,9 +14,10 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigKeyError, ConfigTypeError, OmegaConfBaseException, ValidationError
 
 from gan_cli.bounds import check_bounds
+from gan_cli.command_schema import CommandConf
 from gan_cli.errors import Refused
 from gan_cli.relations import check_relations
-from gan_cli.schema import CommandConf, Config, DataConf, Kind, OptimConf, ScheduledConf
+from gan_cli.schema import Config, DataConf, Kind, OptimConf, ScheduledConf
 from gan_cli.suggest import did_you_mean
 from gan_cli.target_options import RENAMED, SELF_DECLARING, TARGETS
 

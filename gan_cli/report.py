@@ -3,7 +3,7 @@
 import json
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from gan_cli import images, plots
 from gan_cli.best import Best, evaluations
@@ -86,18 +86,19 @@ class Report:
             if self._latest:
                 log.info("step %d/%d  %s", self._run.step, self._run.total_steps, figures(self._latest))
 
-    def select(self) -> None:
-        """What the fakes are worth now, and a checkpoint if they are the best so far."""
+    def select(self) -> Mapping[str, float]:
+        """What the fakes are worth now, by name; and a checkpoint if they are the best so far."""
         with self._stopwatch.paused():
             evaluation = self._run.select()
             if evaluation is None:
-                return
+                return {}
             self._told("metrics", evaluation)
             self._measured = {f"metrics/{name}": value for name, value in evaluation.values.items()}
             assert self._best is not None
             if self._best.improved_by(evaluation.values) and self._run.train.checkpoint_every:
                 self._note_times()
                 self._run.save_best()
+            return evaluation.values
 
     def evaluate(self) -> None:
         """What the fakes are worth in the end, with pictures of what the numbers mean."""

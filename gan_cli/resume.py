@@ -20,6 +20,7 @@ HARMLESS = (
     "evaluate.inception_weights",
     "device.type",
     "device.threads",
+    "device.index",
     "data.root",
     "data.strict",
     "data.suggested_epochs",

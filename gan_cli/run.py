@@ -1,6 +1,6 @@
 """The real objects of one training run."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,6 +34,8 @@ class Run:
         selection: measures while the run goes on.
         final: measures at the end.
         dials: turned before each step.
+        hparams: what tells the run from others beside it, by key; by default its whole configuration.
+        hopeless: whether the run should end, by a step and what was measured there.
         step: finished steps.
     """
 
@@ -50,6 +52,8 @@ class Run:
     final: Evaluator | None = None
     dials: Sequence[Dial] = ()
     ema: EMA | None = None
+    hparams: Mapping[str, Any] = field(default_factory=dict)
+    hopeless: Callable[[int, Mapping[str, float]], bool] = lambda step, values: False
     meter: Meter = field(default_factory=Meter)
     step: int = 0
 
@@ -77,6 +81,12 @@ class Run:
         if self.final is not None:
             for weights, sampler in self.samplers.items():
                 yield self.final.evaluate(sampler, weights)
+
+    @property
+    def curves(self) -> list[str]:
+        """The names of what is most worth a curve."""
+        guides = [f"metrics/{self.selection.guide.metric}"] if self.selection is not None else []
+        return [*guides, *(f"loss/{player.name}" for player in self.game.players)]
 
     @property
     def networks(self) -> dict[str, nn.Module]:

@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO
 
-from gan_cli.errors import Diverged, Refused
+from gan_cli.errors import Diverged, GanCliError, Pruned, Refused
 from gan_cli.files import write_json
 
 
@@ -88,8 +88,30 @@ class RunDirectory:
         """The lines of metrics.jsonl; none where there is no such file yet."""
         return self.metrics.read_text(encoding="utf-8").splitlines() if self.metrics.exists() else []
 
+    def state(self) -> str | None:
+        """How the run stands; None where there is none, or where that cannot be read."""
+        try:
+            found = json.loads(self.status.read_text(encoding="utf-8"))["state"]
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            return None
+        return found if isinstance(found, str) else None
+
+    @property
+    def holder(self) -> int | None:
+        """The process that is using the directory; None where none is."""
+        try:
+            with open(self._lock, encoding="utf-8") as lock:
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                except OSError:
+                    return int(lock.read())
+        except (OSError, ValueError):
+            pass
+        return None
+
     def write_status(self, state: str, step: int, reason: str | None = None) -> None:
-        """Record how the run stands: running, finished, interrupted, diverged or failed."""
+        """Record how the run stands: running, finished, interrupted, diverged, pruned or failed; of a sweep's job
+        also refused."""
         content = {"state": state, "step": step, "reason": reason}
         try:
             write_json(self.status, content)
@@ -169,8 +191,18 @@ class RunDirectory:
                 return
 
 
+def reason_of(error: BaseException) -> str:
+    """Why a run ended so, in one text: what was foreseen speaks for itself, the rest has its type before it."""
+    text, name = str(error), type(error).__name__
+    if isinstance(error, GanCliError | KeyboardInterrupt):
+        return text or name
+    return f"{name}: {text}" if text else name
+
+
 def state_of(error: BaseException) -> str:
     """The status that an exception leaves behind."""
     if isinstance(error, KeyboardInterrupt):
         return "interrupted"
+    if isinstance(error, Pruned):
+        return "pruned"
     return "diverged" if isinstance(error, Diverged) else "failed"

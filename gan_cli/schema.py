@@ -1,4 +1,4 @@
-"""Every configuration key with its type and range. The values are in `conf/`, what they mean beside them.
+"""Every key of a run's configuration with its type and range. The values are in `conf/`, what they mean beside them.
 
 Torch is not imported here: a mistake is reported before the seconds that this import costs.
 """
@@ -189,6 +189,7 @@ class DeviceConf:
     type: DeviceType = MISSING
     precision: Precision = MISSING
     threads: int | None = bounded(ge=1, le=1024)
+    index: int | None = bounded(None, ge=0, le=1023)
 
 
 @dataclass
@@ -225,70 +226,3 @@ class Facts:
     gan_cli: str = MISSING
     wall_s: float = bounded(0.0, ge=0)
     training_s: float = bounded(0.0, ge=0)
-
-
-@dataclass
-class CommandConf:
-    """What `gan-train` should do with a configuration; not part of what a run is."""
-
-    resume: str | None = None
-    allow_changes: list[str] = field(default_factory=list)
-    init_from: str | None = None
-    trust: list[str] = field(default_factory=list)
-    dry_run: bool = False
-
-
-@dataclass
-class EvaluatedDataConf:
-    root: str | None = None
-    split: str | None = None
-
-
-@dataclass
-class EvaluateCommandConf:
-    """The whole of what `gan-evaluate` was asked to do."""
-
-    checkpoint: str = MISSING
-    num_images: int = bounded(ge=2)
-    num_seeds: int = bounded(ge=1, le=31)
-    seed: int = bounded(ge=0, lt=2**62)
-    extractor: Extractors | None = MISSING
-    inception_weights: str | None = MISSING
-    weights: Weights | None = MISSING
-    batch_norm: BatchNormMode | None = MISSING
-    data: EvaluatedDataConf = field(default_factory=EvaluatedDataConf)
-    out: str = MISSING
-    trust: list[str] = MISSING
-    device: DeviceConf = MISSING
-
-
-@dataclass
-class SampleConf:
-    """The whole of what `gan-sample` was asked to do."""
-
-    checkpoint: str = MISSING
-    num_images: int = bounded(ge=1)
-    indices: str | int | None = MISSING
-    seed: int = bounded(ge=0, lt=2**63)
-    out: str = MISSING
-    weights: Weights | None = MISSING
-    label: str | int | None = MISSING
-    batch_norm: BatchNormMode | None = None
-    trust: list[str] = MISSING
-    device: DeviceConf = MISSING
-
-
-@dataclass
-class VerifyConf:
-    """What `gan-verify` was asked to do, besides the preset."""
-
-    quick: bool = False
-    seeds: list[int] | None = bounded(None, ge=0, lt=2**63)
-    out: str | None = None
-
-
-@dataclass
-class DoctorConf:
-    """The whole of what `gan-doctor` was asked to do."""
-
-    run: str = MISSING

@@ -19,7 +19,8 @@ class StopRequest:
 def listening() -> Iterator[StopRequest]:
     """Note SIGINT and SIGTERM instead of dying of them; a second SIGINT interrupts at once.
 
-    Outside the main thread, where Python takes no signals, nothing is noted.
+    Outside the main thread, where Python takes no signals, nothing is noted; nor is SIGINT where it is left to the
+    parent.
     """
     request = StopRequest()
     if threading.current_thread() is not threading.main_thread():
@@ -31,9 +32,20 @@ def listening() -> Iterator[StopRequest]:
             raise KeyboardInterrupt
         request.signal_number = number
 
-    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    ours = [number for number in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(number) is not _left_to_parent]
+    before = {number: signal.signal(number, note) for number in ours}
     try:
         yield request
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def leave_interrupts_to_parent() -> None:
+    """Take no notice of SIGINT, which a terminal sends to all processes of a sweep; the one that started them decides,
+    and sends SIGTERM."""
+    signal.signal(signal.SIGINT, _left_to_parent)
+
+
+def _left_to_parent(number: int, frame: FrameType | None) -> None:
+    pass

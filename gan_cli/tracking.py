@@ -3,16 +3,15 @@
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
-from torch.utils.tensorboard.summary import hparams
+from torch.utils.tensorboard.summary import hparams as summaries
 
 from gan_cli import images
 from gan_cli.evaluation.measure import Measure, finite
-from gan_cli.resume import flattened
 from gan_cli.run_directory import RunDirectory
 
 _ABOUT = ("extractor", "count", "floor", "weights")
@@ -25,13 +24,15 @@ class Tracker:
     Args:
         step: where the run stands. What TensorBoard's files hold from there on is void, an earlier start wrote it; what
             metrics.jsonl and the samples hold of this very step is told to TensorBoard again.
+        hparams: what TensorBoard's page of hyper-parameters shows of the run.
+        metrics: the curves beside them.
     """
 
-    def __init__(self, directory: RunDirectory, config: Mapping[str, Any], step: int) -> None:
+    def __init__(self, directory: RunDirectory, step: int, hparams: Mapping[str, Any], metrics: Sequence[str]) -> None:
         directory.tensorboard.mkdir(parents=True, exist_ok=True)
         self._lines = open(directory.metrics, "a", encoding="utf-8")  # noqa: SIM115 (closed on exit)
         self._board = SummaryWriter(str(directory.tensorboard), purge_step=step)
-        for summary in hparams(_shown(config), {"loss/D": None, "loss/G": None}):
+        for summary in summaries(_shown(hparams), dict.fromkeys(metrics)):
             self._board._get_file_writer().add_summary(summary)
         if step:
             self._repeat(directory, step)
@@ -87,7 +88,6 @@ class Tracker:
         self._board.close()
 
 
-def _shown(config: Mapping[str, Any]) -> dict[str, bool | int | float | str]:
+def _shown(hparams: Mapping[str, Any]) -> dict[str, bool | int | float | str]:
     """Hyper-parameters as TensorBoard can show them."""
-    flat = flattened(config)
-    return {key: value if isinstance(value, bool | int | float | str) else str(value) for key, value in flat.items()}
+    return {key: value if isinstance(value, bool | int | float | str) else str(value) for key, value in hparams.items()}

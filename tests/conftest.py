@@ -1,6 +1,7 @@
 """What the tests share."""
 
 import gzip
+import json
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -87,6 +88,12 @@ class Result:
     code: int
     out: str
     err: str
+
+
+def outcomes(directory: Path = Path(".")) -> dict[int, tuple[str, str]]:
+    """State and reason of each job of the only sweep below a directory, by number."""
+    found = {int(path.parent.name): json.loads(path.read_text()) for path in directory.glob("**/[0-9]*/status.json")}
+    return {number: (status["state"], status["reason"]) for number, status in sorted(found.items())}
 
 
 @pytest.fixture

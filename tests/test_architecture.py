@@ -129,6 +129,11 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     # One floor up.
     "gan_cli.bounds": ("gan_cli.errors",),
     "gan_cli.schema": ("gan_cli.bounds",),
+    "gan_cli.command_schema": ("gan_cli.bounds", "gan_cli.schema"),
+    "gan_cli.sweep": (
+        *("gan_cli.sweep", "gan_cli.comparison", "gan_cli.command_schema", "gan_cli.errors", "gan_cli.files"),
+        "gan_cli.run_directory",
+    ),
     "gan_cli.target_options": ("gan_cli.bounds",),
     "gan_cli.losses": ("gan_cli.losses", "gan_cli.bounds", "gan_cli.streams"),
     "gan_cli.penalties": ("gan_cli.penalties", "gan_cli.bounds", "gan_cli.streams", "gan_cli.errors"),
@@ -138,7 +143,8 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "gan_cli.images": ("gan_cli.files",),
     "gan_cli.accelerate": ("gan_cli.errors", "gan_cli.schema"),
     "gan_cli.parse": (
-        *("gan_cli.bounds", "gan_cli.errors", "gan_cli.relations", "gan_cli.schema", "gan_cli.suggest"),
+        *("gan_cli.bounds", "gan_cli.command_schema", "gan_cli.errors", "gan_cli.relations", "gan_cli.schema"),
+        "gan_cli.suggest",
         "gan_cli.target_options",
     ),
     "gan_cli.targets": ("gan_cli.bounds", "gan_cli.errors", "gan_cli.suggest"),
@@ -154,6 +160,12 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         *("gan_cli.streams", "gan_cli.images", "gan_cli.plots", "gan_cli.files", "gan_cli.digests", "gan_cli.schema"),
     ),
     "gan_cli.doctor": ("gan_cli.doctor", "gan_cli.errors"),
+    # Runs are compared from their directories, and drawn from by their checkpoints alone.
+    "gan_cli.comparison": (
+        *("gan_cli.comparison", "gan_cli.doctor", "gan_cli.errors", "gan_cli.resume", "gan_cli.run_directory"),
+        *("gan_cli.checkpoint", "gan_cli.data.dataset", "gan_cli.images", "gan_cli.networks", "gan_cli.plots"),
+        *("gan_cli.schema", "gan_cli.streams", "gan_cli.targets"),
+    ),
     # A preset is verified from a run that has ended.
     "gan_cli.verification": (
         *("gan_cli.verification", "gan_cli.run", "gan_cli.losses", "gan_cli.evaluation", "gan_cli.metrics"),
@@ -170,7 +182,17 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         *("gan_cli.preview", "gan_cli.run_directory", "gan_cli.schema", "gan_cli.sampling"),
         "gan_cli.evaluation.evaluator",
     ),
-    "gan_cli.loop": ("gan_cli.checkpoint", "gan_cli.errors", "gan_cli.report", "gan_cli.run", "gan_cli.signals"),
+    # Several runs are moved as one by the same games; how they are told of is theirs.
+    "gan_cli.together": (
+        *("gan_cli.together", "gan_cli.augment", "gan_cli.constraints", "gan_cli.data.batches", "gan_cli.errors"),
+        *("gan_cli.games.gan", "gan_cli.latents", "gan_cli.losses", "gan_cli.meter", "gan_cli.parse"),
+        *("gan_cli.report", "gan_cli.resume", "gan_cli.run", "gan_cli.schema", "gan_cli.step", "gan_cli.stopwatch"),
+        *("gan_cli.progress", "gan_cli.streams", "gan_cli.tracking", "gan_cli.traits"),
+    ),
+    "gan_cli.loop": (
+        *("gan_cli.checkpoint", "gan_cli.errors", "gan_cli.report", "gan_cli.run", "gan_cli.signals"),
+        "gan_cli.together.program",
+    ),
 }
 
 
@@ -207,9 +229,16 @@ def test_arithmetic_uses_torch_alone_and_knows_neither_files_nor_time(module: st
 
 KNOWN_BY = {
     "hydra": ("gan_cli.commands",),
-    "omegaconf": ("gan_cli.commands", "gan_cli.parse", "gan_cli.schema", "gan_cli.target_options"),
+    "omegaconf": (
+        "gan_cli.commands",
+        "gan_cli.parse",
+        "gan_cli.schema",
+        "gan_cli.command_schema",
+        "gan_cli.target_options",
+    ),
     "safetensors": ("gan_cli.checkpoint", "gan_cli.extractors", "gan_cli.evaluation.cache"),
     "torch.utils.tensorboard": ("gan_cli.tracking",),
+    "optuna": ("gan_cli.sweep.study",),
     "matplotlib": ("gan_cli.plots",),
     "PIL": ("gan_cli.images", "gan_cli.data.pictures"),
     "pooch": ("gan_cli.data.download",),
@@ -233,7 +262,7 @@ def declared(section: str) -> set[str]:
     found = (PACKAGE.parent / "pyproject.toml").read_text()
     text = tomllib.loads(found)["project"]
     listed = text["dependencies"] if section == "dependencies" else text["optional-dependencies"][section]
-    named = {"hydra-core": "hydra", "pillow": "PIL", "pyyaml": "yaml"}
+    named = {"hydra-core": "hydra", "pillow": "PIL", "pyyaml": "yaml", "hydra-joblib-launcher": "hydra_plugins"}
     names = [re.split("[<>=]", line)[0] for line in listed]
     return {named.get(name, name).replace("-", "_") for name in names}
 
@@ -314,6 +343,7 @@ STEP = (
     "gan_cli.streams",
     "gan_cli.latents",
     "gan_cli.data.batches",
+    *(f"gan_cli.together.{name}" for name in ("draws", "games", "optimizer", "program", "stack")),
 )
 WAITS = {"item", "tolist", "cpu", "numpy", "synchronize", "nonzero"}
 

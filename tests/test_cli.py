@@ -293,15 +293,6 @@ def test_same_seed_same_run_and_another_seed_another(cli: Cli) -> None:
     assert not torch.equal(weights[0], weights[2])
 
 
-def test_sweep_gives_each_job_its_directory_and_goes_on_after_a_refused_one(cli: Cli) -> None:
-    result = cli(*TINY, "-m", "seed=0,1", "train.epochs=0,1")
-    assert result.code == 2
-    jobs = sorted(Path("outputs/multirun").glob("*/*/*/status.json"))
-    assert [path.parent.name for path in jobs] == ["1", "3"]
-    for job in jobs:
-        assert json.loads(job.read_text())["state"] == "finished"
-
-
 def test_run_is_never_written_over(cli: Cli) -> None:
     assert cli(*TINY, "hydra.run.dir=run").code == 0
     before = {path: path.read_bytes() for path in Path("run").rglob("*") if path.is_file()}

@@ -19,13 +19,14 @@ from omegaconf import OmegaConf
 
 from gan_cli import images
 from gan_cli.build import build
+from gan_cli.command_schema import CommandConf, SampleConf, SearchConf, SearchMethod, SweepConf
 from gan_cli.conf_dir import CONF_DIR
 from gan_cli.errors import Refused
 from gan_cli.games.gan import GAN
 from gan_cli.losses.label_targets import LabelTargets
 from gan_cli.parse import parse, resolved, split, to_plain, typed_as
 from gan_cli.run_directory import RunDirectory
-from gan_cli.schema import CommandConf, Config, SampleConf
+from gan_cli.schema import Config
 from gan_cli.target_options import SELF_DECLARING, TARGETS
 from gan_cli.targets import locate
 
@@ -58,7 +59,7 @@ def required(option: str) -> tuple[str, ...]:
 
 def test_the_groups_of_the_tree_are_known_to_these_tests() -> None:
     folders = {path.name for path in CONF.iterdir() if path.is_dir()}
-    assert folders == {*GROUPS, "experiment", "hydra"}
+    assert folders == {*GROUPS, "search", "experiment", "hydra"}
     assert all(options(group) for group in GROUPS)
 
 
@@ -95,11 +96,21 @@ def test_every_other_option_composes_to_what_its_file_says(group: str, compose: 
 
 def test_train_yaml_declares_what_the_schema_declares_and_nothing_else() -> None:
     file = content("train")
-    assert file.keys() - {"defaults", "hydra"} == declared(Config, *GROUPS) | declared(CommandConf)
+    assert file.keys() - {"defaults", "hydra"} == declared(Config, *GROUPS) | declared(CommandConf, "search")
+    assert file["sweep"].keys() == declared(SweepConf)
     for key in ("latent", "critic", "ema", "train"):
         cls = next(f.type for f in fields(Config) if f.name == key)
         assert isinstance(cls, type)
         assert file[key].keys() == declared(cls)
+
+
+def test_searches_declare_what_the_schema_declares_and_a_grid_what_is_of_a_grid() -> None:
+    assert options("search") == sorted(method.name for method in SearchMethod)
+    for option in options("search"):
+        file = content(f"search/{option}")
+        assert file["method"] == option
+        assert file.keys() == ({"method", "space"} if option == "grid" else declared(SearchConf, "trial"))
+        assert typed_as(SearchConf, file).space == {}
 
 
 def test_sample_yaml_declares_what_the_schema_declares_and_nothing_else() -> None:
@@ -220,7 +231,7 @@ def test_unknown_group_of_an_experiment_is_refused_by_name(tmp_path: Path) -> No
     [
         ("data", (CONF / "data" / "mnist.yaml").read_text() + "colour: red\n", r"data\.colour"),
         ("optim", (CONF / "optim" / "adam.yaml").read_text() + "amsgrad: true\n", r"optim\.amsgrad"),
-        ("device", (CONF / "device" / "cpu.yaml").read_text() + "index: 0\n", r"device\.index"),
+        ("device", (CONF / "device" / "cpu.yaml").read_text() + "rank: 0\n", r"device\.rank"),
         ("model", (CONF / "model" / "mlp.yaml").read_text() + "  depth: 3\n", r"model\.discriminator\.depth"),
     ],
 )

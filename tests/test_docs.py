@@ -14,10 +14,12 @@ import torch
 from conftest import TINY, Result
 
 from gan_cli import __version__
+from gan_cli.command_schema import SampleConf
+from gan_cli.commands import sweep_space
 from gan_cli.commands.sample import sample
 from gan_cli.conf_dir import CONF_DIR
 from gan_cli.parse import resolved, typed_as
-from gan_cli.schema import Config, SampleConf
+from gan_cli.schema import Config
 
 ROOT = Path(__file__).resolve().parents[1]
 README, GUIDE, AXES, CHANGES = (
@@ -47,9 +49,17 @@ def test_there_are_commands_to_check() -> None:
 
 @pytest.mark.parametrize("arguments", TRAINING, ids=" ".join)
 def test_every_training_command_composes(arguments: list[str], compose: Callable[..., Config]) -> None:
-    if "-m" in arguments:  # the first cell
-        arguments = [argument.split(",")[0] for argument in arguments if argument != "-m"]
-    compose(*arguments)
+    compose(*(_first_cell(arguments) if "-m" in arguments else arguments))
+
+
+def _first_cell(arguments: list[str]) -> list[str]:
+    """One job of a sweep, with the keys of the sweep itself."""
+    typed = [argument for argument in arguments if argument != "-m"]
+    of_the_sweep = [argument for argument in typed if argument.startswith(("search", "sweep"))]
+    space, fixed = sweep_space.space(
+        [one for one in sweep_space.overrides(typed, {}, None) if one.key_or_group != "seed"]
+    )
+    return [*of_the_sweep, *fixed, *(max(sweep_space.ends({key: of}))[0] for key, of in space.items())]
 
 
 VERIFIED = [

@@ -10,10 +10,10 @@ import pytest
 from conftest import TINY, Result
 from omegaconf import OmegaConf
 
+from gan_cli.command_schema import DoctorConf
 from gan_cli.commands.doctor import doctor
 from gan_cli.conf_dir import CONF_DIR
 from gan_cli.doctor.run_files import line_for
-from gan_cli.schema import DoctorConf
 
 Cli = Callable[..., Result]
 

@@ -15,12 +15,13 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from gan_cli import schema
+from gan_cli.command_schema import CommandConf, EvaluateCommandConf, SampleConf, VerifyConf
 from gan_cli.conf_dir import CONF_DIR
 from gan_cli.errors import Refused
 from gan_cli.horizon import with_horizon
 from gan_cli.objective import check_part
 from gan_cli.parse import parse, parse_stored, split, to_plain, typed_as
-from gan_cli.schema import CommandConf, Config, EvaluateCommandConf, Facts, SampleConf, VerifyConf
+from gan_cli.schema import Config, Facts
 from gan_cli.target_options import TARGETS
 from gan_cli.targets import locate
 

@@ -6,12 +6,12 @@ from pathlib import Path
 import hydra
 from omegaconf import DictConfig
 
+from gan_cli.command_schema import DoctorConf
 from gan_cli.commands import entry
 from gan_cli.conf_dir import CONF_DIR
 from gan_cli.doctor.diagnosis import examine, report
 from gan_cli.doctor.run_files import read
 from gan_cli.parse import resolved, typed_as
-from gan_cli.schema import DoctorConf
 
 
 def doctor() -> None:

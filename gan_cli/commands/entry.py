@@ -1,7 +1,6 @@
 """How every command starts and ends: free text quoted for Hydra, mistakes told in a few lines, exit codes kept."""
 
 import errno
-import functools
 import os
 import re
 import signal
@@ -14,17 +13,16 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from hydra.core.hydra_config import HydraConfig
-from hydra.types import RunMode
 from omegaconf import OmegaConf
 
 from gan_cli import __version__, run_directory
 from gan_cli.commands.hydra_messages import causes, configuration_message
 from gan_cli.console import silence_stdout
-from gan_cli.errors import GanCliError, Incompatible, Refused, Stopped
+from gan_cli.errors import GanCliError, Refused, Stopped
 
 FREE_KEYS = (
     "run",
+    "runs",
     "checkpoint",
     "out",
     "indices",
@@ -36,6 +34,7 @@ FREE_KEYS = (
     "init_from",
     "hydra.run.dir",
     "hydra.sweep.dir",
+    "sweep.resume",
 )
 """Keys whose value is a path or other text: typed as it is, with `=`, commas and spaces in it."""
 
@@ -54,8 +53,7 @@ def run(
     0 done, 2 refused before anything was started, 1 failed, 130 Ctrl-C, 143 SIGTERM. A foreseen failure prints its
     message, a bug of ours its traceback. With HYDRA_FULL_ERROR=1 every failure prints its traceback.
     """
-    # Cached, because Hydra resolves it more than once and each time would make another directory.
-    OmegaConf.register_new_resolver("new_run_dir", functools.cache(run_directory.create), replace=True)
+    OmegaConf.register_new_resolver("new_run_dir", _once(run_directory.create), replace=True)
     wants_traceback = os.environ.get(_FULL_ERROR) == "1"
     os.environ[_FULL_ERROR] = "1"  # Hydra raises instead of printing and exiting by its own rules
     if "--version" in sys.argv[1:]:
@@ -83,6 +81,21 @@ def run(
         if not wants_traceback:
             os.environ.pop(_FULL_ERROR, None)
     return 0
+
+
+def _once(create: Callable[[str], str]) -> Callable[[str], str]:
+    """`create`, which Hydra calls more than once, making a directory the first time alone.
+
+    No functools.cache, which cannot be sent to the processes of a parallel sweep.
+    """
+    made: dict[str, str] = {}
+
+    def new(parent: str) -> str:
+        if parent not in made:
+            made[parent] = create(parent)
+        return made[parent]
+
+    return new
 
 
 _WITH_VALUE = ("--config-dir", "-cd", "--config-path", "-cp", "--config-name", "-cn", "--package", "-p", "--cfg", "-c")
@@ -195,19 +208,11 @@ class SingleRunFailed(BaseException):
 
 @contextmanager
 def job() -> Iterator[None]:
-    """Around a command's work: a foreseen failure ends a single run quietly, while a sweep goes on to its next job.
-
-    A combination that makes no sense is no failure of a sweep: it is told, and its cell stays empty.
-    """
+    """Around a command's work: a foreseen failure ends it quietly."""
     try:
         yield
     except (GanCliError, OSError) as error:
         if isinstance(error, OSError) and error.errno not in _NOT_OURS:
-            raise
-        if HydraConfig.get().mode == RunMode.MULTIRUN:
-            if isinstance(error, Incompatible):
-                print(f"refused: {error}", file=sys.stderr)
-                return
             raise
         raise SingleRunFailed(error) from error
 
@@ -219,6 +224,15 @@ def _report(error: Exception, program: str, with_traceback: bool) -> int:
     else:
         print(f"{program}: " + message.replace("\n", "\n  "), file=sys.stderr)
     return code
+
+
+def foreseen(error: BaseException) -> str | None:
+    """What to tell of an exception that is no bug; None where it is one."""
+    if isinstance(error, GanCliError):
+        return str(error)
+    if isinstance(error, OSError) and error.errno in _NOT_OURS:
+        return f"cannot write {error.filename or 'a file'}: {error.strerror}"
+    return None
 
 
 def _explain(error: Exception, program: str) -> tuple[int, str | None]:

@@ -13,12 +13,13 @@ import hydra
 from omegaconf import DictConfig
 
 from gan_cli import __version__
+from gan_cli.command_schema import EvaluateCommandConf
 from gan_cli.commands import entry
 from gan_cli.conf_dir import CONF_DIR
 from gan_cli.errors import Refused
 from gan_cli.files import write_json
 from gan_cli.parse import parse_stored, resolved, to_plain, typed_as
-from gan_cli.schema import Config, EvaluateCommandConf, Weights
+from gan_cli.schema import Config, Weights
 
 if TYPE_CHECKING:
     import torch

@@ -12,11 +12,11 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import OmegaConf
 
+from gan_cli.command_schema import CommandConf
 from gan_cli.commands import entry
 from gan_cli.errors import Refused
 from gan_cli.parse import split
 from gan_cli.run_directory import RunDirectory, of_checkpoint
-from gan_cli.schema import CommandConf
 
 _MAX_OVERRIDES = 100_000  # bytes
 _NOT_OF_A_RUN = {f.name for f in fields(CommandConf)} | {"hydra"}

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 import hydra
 from omegaconf import DictConfig
 
+from gan_cli.command_schema import SampleConf
 from gan_cli.commands import entry
 from gan_cli.conf_dir import CONF_DIR
 from gan_cli.console import tracked
 from gan_cli.errors import Refused
 from gan_cli.files import replacing
 from gan_cli.parse import resolved, typed_as
-from gan_cli.schema import SampleConf
 from gan_cli.suggest import did_you_mean
 
 if TYPE_CHECKING:

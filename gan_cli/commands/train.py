@@ -8,17 +8,20 @@ from typing import TYPE_CHECKING, Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from gan_cli.commands import entry
-from gan_cli.commands.conduct import conduct, take_up
+from gan_cli.command_schema import CommandConf, SearchMethod
+from gan_cli.commands import entry, sweeper
+from gan_cli.commands.conduct import begun, conduct, take_up
 from gan_cli.commands.resumed import into_run_directory, original_configuration, typed_now
+from gan_cli.commands.sweep_job import run_job
 from gan_cli.conf_dir import CONF_DIR
 from gan_cli.errors import Refused, Stopped
 from gan_cli.parse import parse, parse_stored, split, to_plain, typed_as
 from gan_cli.resume import check_changes, laid_over
 from gan_cli.run_directory import RunDirectory
-from gan_cli.schema import CommandConf, Facts
+from gan_cli.schema import Facts
 
 if TYPE_CHECKING:
     from gan_cli.run import Run
@@ -28,6 +31,7 @@ log = logging.getLogger("gan_cli.train")
 
 def train() -> None:
     """The console command."""
+    sweeper.register()
     sys.exit(entry.run(main, "gan-train", into_run_directory))
 
 
@@ -35,6 +39,9 @@ def train() -> None:
 def main(composed: DictConfig) -> None:
     """One job."""
     directory = RunDirectory(Path(HydraConfig.get().runtime.output_dir))
+    if HydraConfig.get().mode == RunMode.MULTIRUN:
+        run_job(composed, directory)
+        return
     resuming = OmegaConf.select(composed, "resume") is not None
     with entry.job(), directory.claimed(resuming), directory.discarded_if_refused():
         command, plain = split(composed)
@@ -45,19 +52,11 @@ def main(composed: DictConfig) -> None:
 
 def _new(plain: dict[str, Any], command: CommandConf, directory: RunDirectory) -> "Run | None":
     config = parse(plain)
+    if command.search.method is not SearchMethod.grid:
+        raise Refused(f"search={command.search.method.name} trains many runs: add -m")
     if command.allow_changes:
         raise Refused("allow_changes is for resume=RUN: a new run may be anything")
-    # Torch takes seconds to import: only now is it clear that it is needed.
-    from gan_cli import checkpoint
-    from gan_cli.build import build
-
-    run = build(config, directory)
-    if command.init_from is not None:
-        stored = checkpoint.load(checkpoint.resolve(Path(command.init_from).expanduser()))
-        for name, network in run.networks.items():
-            if name != "augment":  # what adapts begins anew
-                stored.load_network("generator" if name == "ema" else name, network)
-        log.info("weights from step %d of %s", stored.step, command.init_from)
+    run = begun(config, directory, init_from=command.init_from)
     if command.dry_run:
         from gan_cli.dry_run import dry_run
 

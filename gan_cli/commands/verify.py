@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import hydra
 from hydra.core.global_hydra import GlobalHydra
@@ -17,19 +17,15 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from gan_cli import __version__
+from gan_cli.command_schema import CommandConf, VerifyConf
 from gan_cli.commands import entry
-from gan_cli.commands.conduct import conduct, take_up
+from gan_cli.commands.conduct import begun_or_taken_up, conduct
 from gan_cli.conf_dir import CONF_DIR
 from gan_cli.errors import Diverged, Refused, RunFailed, Stopped
 from gan_cli.files import replacing, write_json
 from gan_cli.parse import parse, resolved, split, to_plain, typed_as
-from gan_cli.resume import check_changes
 from gan_cli.run_directory import RunDirectory
-from gan_cli.schema import CommandConf, Config, Facts, VerifyConf
 from gan_cli.verification.expectations import Figure, Form, expectations
-
-if TYPE_CHECKING:
-    from gan_cli.run import Run
 
 _WIDTH = 160  # of the table, wherever it goes
 _OWN = tuple(f.name for f in fields(VerifyConf))
@@ -70,7 +66,7 @@ def _seed(path: Path, plain: dict[str, Any], trust: Sequence[str], figures: Sequ
 
     directory, config = RunDirectory(path), parse(plain)
     with _removed_if_refused(path), directory.claimed(resuming=True), directory.discarded_if_refused():
-        run, left = _built(config, trust, directory)
+        run, left = begun_or_taken_up(config, directory, trust)
         if left:
             try:
                 conduct(run)
@@ -83,37 +79,6 @@ def _seed(path: Path, plain: dict[str, Any], trust: Sequence[str], figures: Sequ
                 raise
         loss = build_objective(config, run.game.networks["discriminator"], trust).loss.made
         yield from map(Measured(run, loss), figures)
-
-
-def _built(config: Config, trust: Sequence[str], directory: RunDirectory) -> "tuple[Run, bool]":
-    """The run at its beginning, or where an earlier call left it, and whether anything is left to do.
-
-    Raises:
-        Refused: the directory holds a run of another configuration or of other data; or as `build`.
-    """
-    from gan_cli import history
-    from gan_cli.build import build
-
-    run = build(config, directory, trusted=trust)
-    if not directory.last.exists():
-        return run, True
-    stored = history.find(directory.path)
-    facts = typed_as(Facts, stored.facts, "the checkpoint's facts")
-    other = f"{directory.path} holds another run: name another directory, out=DIR"
-    try:
-        check_changes(stored.config, run.config, ())
-    except Refused as difference:
-        _, *changed, _ = str(difference).splitlines()
-        raise Refused("\n".join([other, *changed])) from None
-    if run.facts["data_digest"] != facts.data_digest:
-        raise Refused(f"{other}\nIts data are not these")
-    run.restore(stored)
-    left = take_up(run, facts)
-    if left:
-        log.info("going on with %s at step %d", directory.path, run.step)
-    else:
-        log.info("%s has finished earlier and is used again", directory.path)
-    return run, left
 
 
 def _configuration(form: Form) -> tuple[dict[str, Any], Sequence[str]]:

@@ -2,6 +2,7 @@
 
 import torch
 from torch import Tensor
+from torch._C._functorch import get_unwrapped, is_functorch_wrapped_tensor
 
 from gan_cli.errors import RunFailed
 from gan_cli.penalties import ExactCritic
@@ -15,10 +16,15 @@ def sample_gradients(critic: ExactCritic, samples: Tensor) -> Tensor:
     Raises:
         RunFailed: the gradient does not depend on the parameters, so that a penalty on it would have no effect.
     """
-    inputs = samples.detach().requires_grad_()
-    with torch.enable_grad():
-        gradients = torch.autograd.grad(critic(inputs).sum(), inputs, create_graph=True)[0]
-    if not gradients.requires_grad:
+    if is_functorch_wrapped_tensor(samples):  # the samples of one run among several, of which autograd sees them all
+        gradients: Tensor = torch.func.grad(lambda inputs: critic(inputs).sum())(samples)
+        depends = is_functorch_wrapped_tensor(gradients) and get_unwrapped(gradients).requires_grad
+    else:
+        inputs = samples.detach().requires_grad_()
+        with torch.enable_grad():
+            gradients = torch.autograd.grad(critic(inputs).sum(), inputs, create_graph=True)[0]
+        depends = gradients.requires_grad
+    if not depends:
         raise RunFailed(
             "the penalty would have no effect: the gradient of this discriminator with respect to its samples does not "
             "depend on its parameters (a custom backward, or a detached part?)"

@@ -161,7 +161,7 @@ def test_a_directory_with_other_runs_is_refused_and_stays_as_it_is(own: Callable
     before = {path: path.read_bytes() for path in Path("outputs").rglob("*") if path.is_file()}
     result = own("quick=true", "optim.lr=0.5")
     assert result.code == 2
-    assert "outputs/verify/small_quick/seed_5 holds another run: name another directory, out=DIR" in result.err
+    assert "outputs/verify/small_quick/seed_5 holds another run: name another directory" in result.err
     assert "0.001 -> 0.5" in result.err
     assert before == {path: path.read_bytes() for path in Path("outputs").rglob("*") if path.is_file()}
 
@@ -173,7 +173,7 @@ def test_a_run_of_other_data_is_refused_although_its_configuration_is_the_same(
     monkeypatch.setattr(Dataset, "digest", lambda self: "0" * 16)
     result = own("quick=true")
     assert result.code == 2
-    assert "seed_5 holds another run: name another directory, out=DIR\n  Its data are not these" in result.err
+    assert "seed_5 holds another run: name another directory\n  Its data are not these" in result.err
 
 
 def test_a_seed_that_diverges_is_a_missed_figure(own: Callable[..., Result]) -> None:
