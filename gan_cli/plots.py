@@ -9,6 +9,8 @@ from torch import Tensor
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+_SHEET_WIDTH, _SHEET_TITLE = 10.0, 0.5  # inches
+_MISSING = 1 / 40  # of its width: the height of the bar
 _COLORS = ("#9aa5b1", "#d1495b", "#2b4c7e", "#edae49")
 
 
@@ -42,6 +44,31 @@ def lines(curves: Mapping[str, Sequence[tuple[float, float]]], x_label: str) -> 
     axes.set_xlabel(x_label)
     axes.grid(alpha=0.3)
     axes.legend()
+    return drawn(plotted)
+
+
+def sheet(titled: Sequence[tuple[str, Tensor | None]]) -> Tensor:
+    """Pictures, uint8 (C, H, W), each below its title: uint8 (3, H, W); a grey bar stands for one that is missing.
+
+    One in a row, or three where none is a wide one. One that is higher than half the sheet's width is made narrower.
+    """
+    heights = [_MISSING if picture is None else picture.shape[1] / picture.shape[2] for _, picture in titled]
+    columns = 3 if all(share > 0.5 for share in heights) else 1
+    width = _SHEET_WIDTH / columns
+    inches = [
+        max(min(0.5 * columns, share) for share in heights[at : at + columns]) * width + _SHEET_TITLE
+        for at in range(0, len(titled), columns)
+    ]
+    plotted = figure(_SHEET_WIDTH, sum(inches))
+    cells = plotted.add_gridspec(len(inches), columns, height_ratios=inches)
+    for number, (title, picture) in enumerate(titled):
+        axes = plotted.add_subplot(cells[number // columns, number % columns])
+        axes.axis("off")
+        shown = torch.full((1, 40, 1), 200, dtype=torch.uint8) if picture is None else picture.cpu().permute(1, 2, 0)
+        axes.imshow(shown.expand(-1, -1, 3).numpy(), interpolation="none" if picture is None else "antialiased")
+        axes.set_anchor("W")
+        text = "".join(letter if letter.isascii() or letter in "±…" else "?" for letter in title)  # what fonts lack
+        axes.set_title(text, loc="left", fontsize="small", parse_math=False)
     return drawn(plotted)
 
 
