@@ -67,6 +67,11 @@ def sync_directory(path: Path) -> None:
         os.close(descriptor)
 
 
+def shortest(path: Path) -> str:
+    """A path as short as it can be typed here."""
+    return min(str(path), os.path.relpath(path), key=len)
+
+
 def write_json(path: Path, content: Any) -> None:
     """Replace `path` by `content` as indented JSON."""
     with replacing(path) as file:

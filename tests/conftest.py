@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from fork_server import ForkServer
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from omegaconf import OmegaConf
@@ -64,6 +65,15 @@ def compose() -> Callable[..., Config]:
 @pytest.fixture
 def streams() -> Streams:
     return Streams(0, torch.device("cpu"))
+
+
+@pytest.fixture
+def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ForkServer]:
+    """Starts commands as processes of their own, in a directory that is the current one here too."""
+    monkeypatch.chdir(tmp_path)
+    server = ForkServer(tmp_path)
+    yield server
+    server.close()
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,6 @@ import os
 import random
 import signal
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,14 +19,6 @@ OFTEN = (
     *(*TINY, "train.checkpoint_every=5", "train.log_every=7", "train.sample_every=50", "train.keep=2"),
     *("train.evaluate_every=6", "evaluate.num_images=50", "evaluate.final_images=60"),
 )
-
-
-@pytest.fixture
-def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ForkServer]:
-    monkeypatch.chdir(tmp_path)
-    server = ForkServer(tmp_path)
-    yield server
-    server.close()
 
 
 @dataclass

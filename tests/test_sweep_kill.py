@@ -4,7 +4,6 @@ import os
 import random
 import signal
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,14 +15,6 @@ from test_sweep_cli import SEARCH, states
 from gan_cli import checkpoint
 
 JOBS = (*TINY, "train.steps=40", "train.checkpoint_every=5", "train.sample_every=20", "device.threads=1")
-
-
-@pytest.fixture
-def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ForkServer]:
-    monkeypatch.chdir(tmp_path)
-    server = ForkServer(tmp_path)
-    yield server
-    server.close()
 
 
 def kill_repeatedly(server: ForkServer, typed: tuple[str, ...], kills: int, within: float, seed: int = 0) -> int:

@@ -1,7 +1,6 @@
 """gan-compare: runs side by side, whatever state they are in."""
 
 import logging
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,7 +18,7 @@ from gan_cli.comparison.metric import Metric
 from gan_cli.conf_dir import CONF_DIR
 from gan_cli.console import tracked
 from gan_cli.errors import Refused
-from gan_cli.files import replacing
+from gan_cli.files import replacing, shortest
 from gan_cli.parse import resolved, typed_as
 from gan_cli.suggest import did_you_mean
 
@@ -58,7 +57,7 @@ def _compare(conf: CompareConf) -> None:
     if strips:
         _write_sheet(out / "comparison.png", groups, metric, strips)
     written = "comparison.csv and comparison.html" + (" and comparison.png" if strips else "")
-    log.info("%s are in %s", written, _shown(out))
+    log.info("%s are in %s", written, shortest(out))
 
 
 def named(text: str) -> list[Path]:
@@ -143,8 +142,3 @@ def _write_sheet(path: Path, groups: Sequence[Group], metric: Metric | None, str
 def _write(path: Path, content: bytes) -> None:
     with replacing(path) as file:
         file.write(content)
-
-
-def _shown(path: Path) -> str:
-    """As short as it can be typed here."""
-    return min(str(path), os.path.relpath(path), key=len)

@@ -9,7 +9,7 @@ from gan_cli.comparison import standing
 from gan_cli.comparison.effects import effects
 from gan_cli.comparison.groups import FAILED, Group
 
-WIDTH = 100
+WIDTH = 120
 _REASON = 300  # characters
 
 

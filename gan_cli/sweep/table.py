@@ -1,7 +1,6 @@
 """What became of every job, told when a sweep ends."""
 
 import logging
-import os
 import re
 import statistics
 from collections.abc import Mapping, Sequence
@@ -13,6 +12,7 @@ from rich.table import Table
 from gan_cli.comparison import metric, records
 from gan_cli.comparison.metric import Metric
 from gan_cli.comparison.records import Record
+from gan_cli.files import shortest
 from gan_cli.sweep.ledger import Cell
 
 log = logging.getLogger("gan_cli.sweep")
@@ -48,7 +48,7 @@ def tell(
         if record.state not in ("finished", "pruned", _NOT_STARTED):
             reason = " ".join((record.reason or "").split())
             said = f"job {number} {record.state}: {reason[:_REASON]}"
-            log.warning("%s%s", said, f"; see {_shown(record.path / 'train.log')}" if number in failed else "")
+            log.warning("%s%s", said, f"; see {shortest(record.path / 'train.log')}" if number in failed else "")
     waiting = sum(record.state == _NOT_STARTED for record in found.values())
     if waiting:
         log.warning("%d jobs have not started", waiting)
@@ -60,7 +60,7 @@ def tell(
             best[1],
             " ".join(map(_short, differing[best[0]])),
         )
-    log.info("gan-compare runs=%s shows them side by side", _shown(directory))
+    log.info("gan-compare runs=%s shows them side by side", shortest(directory))
     return len(failed)
 
 
@@ -81,7 +81,7 @@ def _table(found: Mapping[int, Record], differing: Mapping[int, Sequence[str]], 
             "" if value is None else f"{value:.4g}",
             spreads.get(number, ""),
             "" if minutes is None else f"{minutes / 60:.1f}",
-            _shown(record.path),
+            shortest(record.path),
         )
     return table
 
@@ -109,8 +109,3 @@ def _spreads(differing: Mapping[int, Sequence[str]], values: Mapping[int, float 
 def _short(override: str) -> str:
     """With long numbers rounded: the search draws seventeen digits, and sweep.json has them."""
     return re.sub(r"\d+\.\d{6,}(e[-+]?\d+)?", lambda number: f"{float(number[0]):.4g}", override)
-
-
-def _shown(path: Path) -> str:
-    """As short as it can be typed here."""
-    return min(str(path), os.path.relpath(path), key=len)
