@@ -164,6 +164,12 @@ def test_a_mistake_is_told_before_anything_is_started(typed: list[str], words: s
     assert not list(tmp_path.glob("outputs/multirun/**/sweep.json"))
 
 
+def test_another_sweeper_is_refused(cli: Cli) -> None:
+    result = cli(*GRID, "-m", "seed=1,2", "hydra/sweeper=basic")
+    assert result.code == 2
+    assert "leave out hydra/sweeper" in result.err
+
+
 def test_a_search_without_a_sweep_is_refused(cli: Cli) -> None:
     result = cli(*GRID, "search=tpe")
     assert result.code == 2

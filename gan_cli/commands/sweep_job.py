@@ -34,11 +34,14 @@ def run_job(composed: DictConfig, directory: RunDirectory) -> None:
     """Train the job, or go on with it, and leave its status.
 
     Raises:
+        Refused: another sweeper has started the job.
         KeyboardInterrupt: the sweep is to stop. In a parallel sweep, where it is the sweep that gets signals, nothing.
     """
     sweep = Path(HydraConfig.get().sweep.dir)
     number = directory.path.name
     command, plain = split(composed)
+    if not (sweep / "sweep.json").exists():
+        raise Refused("gan-train -m keeps count of its jobs by its own sweeper: leave out hydra/sweeper")
     beside_others = command.sweep.jobs is not None
     if beside_others:
         leave_interrupts_to_parent()
