@@ -12,6 +12,8 @@ from gan_cli.signals import StopRequest
 from gan_cli.together.program import Together
 
 Told = tuple[Run, Report]
+_ALL_DONE = "all steps done"
+
 End = str | Exception
 """Why a run ended, or what ended it."""
 
@@ -26,6 +28,8 @@ def train(run: Run, report: Report, stop: StopRequest) -> str:
     """
     with _kept_if_diverged(run):
         _begin(run, report)
+        if run.step == run.total_steps:
+            return _end_of_killed(run, report)
         while True:
             run.advance()
             report.advance()
@@ -117,11 +121,29 @@ def _after_step(run: Run, report: Report, stop: StopRequest) -> str | None:
     if reason is None and run.hopeless(run.step, measured):
         raise Pruned(f"others had done better by step {run.step}")
     if reason is not None:
-        run.meter.check()
-        if 0 < every.evaluate_every <= run.step:
-            report.evaluate()
-        report.finish()
+        _end(run, report)
     return reason
+
+
+def _end(run: Run, report: Report) -> None:
+    run.meter.check()
+    if 0 < run.train.evaluate_every <= run.step:
+        report.evaluate()
+    report.finish()
+
+
+def _end_of_killed(run: Run, report: Report) -> str:
+    """What is due at the end, for a run that was killed between its last checkpoint and that; returns the reason.
+
+    What was due in turn was done before the checkpoint.
+    """
+    every = run.train
+    if every.log_every > 0 and run.step % every.log_every != 0 and run.step != 1:
+        report.scalars(clear=False)
+    if every.sample_every > 0 and run.step % every.sample_every != 0:
+        report.picture()
+    _end(run, report)
+    return _ALL_DONE
 
 
 def _anything_due(run: Run) -> bool:
@@ -138,7 +160,7 @@ def _due(every: int, step: int, reason_to_end: str | None) -> bool:
 
 def _reason_to_end(run: Run, report: Report) -> str | None:
     if run.step >= run.total_steps:
-        return "all steps done"
+        return _ALL_DONE
     if run.train.minutes is not None and report.seconds >= 60 * run.train.minutes:
         return f"train.minutes={run.train.minutes:g} spent"
     return None

@@ -32,7 +32,7 @@ class Report:
         self._started = time.monotonic()
         self._wall_before = float(run.facts.get("wall_s", 0))
         self._training_before = float(run.facts.get("training_s", 0))
-        self._latest: dict[str, float] = {}
+        self._latest: dict[str, float] = _means_at(run.step, run.directory.metric_lines())
         self._measured: dict[str, float] = {}
         self._best: Best | None = None
         if run.selection is not None:
@@ -171,6 +171,14 @@ def loss_curves(lines: Iterable[str]) -> dict[str, list[tuple[int, float]]]:
         for name in _LOSSES & content.keys():
             found.setdefault(name, []).append((content["step"], content[name]))
     return {name: points for name, points in sorted(found.items()) if len(points) >= _CURVE}
+
+
+def _means_at(step: int, lines: Iterable[str]) -> dict[str, float]:
+    """The means that a log has of a step; none where it has none."""
+    for content in map(json.loads, lines):
+        if content.pop("step") == step and "images_seen" in content:
+            return dict(content)
+    return {}
 
 
 def _speed(before: tuple[int, float], after: tuple[int, float]) -> float:

@@ -274,6 +274,8 @@ OUT_OF_RANGE: list[tuple[Groups, str, Any, str]] = [
     ((), "train.keep", -1, "must be at least 0"),
     ((), "device.threads", 0, "must be at least 1"),
     ((), "device.threads", 1025, "must be at most 1024"),
+    ((), "device.index", -1, "must be at least 0"),
+    ((), "device.index", 1024, "must be at most 1023"),
     ((), "latent.dim", 2**20 + 1, "must be at most 1048576"),
     ((), "model.resolution", 4097, "must be at most 4096"),
     ((), "model.generator.widths", [2**16 + 1], "must be at most 65536"),
@@ -705,7 +707,7 @@ def test_a_sampling_configuration_is_checked_by_the_same_rules(key: str, value: 
         "label": None,
         "batch_norm": None,
         "trust": [],
-        "device": {"type": "cpu", "precision": "fp32", "threads": None},
+        "device": {"type": "cpu", "precision": "fp32", "threads": None, "index": None},
     }
     for label in (None, 7, "cats", "1.5", "true"):
         assert to_plain(typed_as(SampleConf, plain | {"label": label})) == plain | {"label": label}
@@ -740,7 +742,7 @@ def test_an_evaluation_is_checked_by_the_same_rules(key: str, value: Any, words:
         "data": {"root": None, "split": "test"},
         "out": "there",
         "trust": [],
-        "device": {"type": "cpu", "precision": "fp32", "threads": None},
+        "device": {"type": "cpu", "precision": "fp32", "threads": None, "index": None},
     }
     assert to_plain(typed_as(EvaluateCommandConf, plain)) == plain
     with pytest.raises(Refused, match=f"^{words}"):

@@ -347,3 +347,32 @@ def test_changes_are_listed_unless_harmless_or_allowed() -> None:
         check_changes(before, {"train": {"steps": 1, "reuse": "fakes"}, "seed": 1}, ["train.steps"])
     with pytest.raises(Refused, match="no key trian; did you mean train"):
         check_changes(before, before, ["trian"])
+
+
+@pytest.mark.parametrize("steps", [12, 13], ids=["logged in turn", "logged out of turn"])
+def test_a_run_that_was_killed_between_its_last_checkpoint_and_its_end_gets_its_end(steps: int, cli: Cli) -> None:
+    typed = (
+        *TINY,
+        f"train.steps={steps}",
+        "train.evaluate_every=6",
+        "evaluate.num_images=64",
+        "evaluate.final_images=64",
+    )
+    assert cli(*typed, "hydra.run.dir=run").code == 0
+    run = Path("run")
+    before = {name: json.loads((run / name).read_text()) for name in ("summary.json", "status.json")}
+    lines, files = told("run"), sorted(str(path) for path in run.glob("[cs]*/*"))
+    kept = [line for line in (run / "metrics.jsonl").read_text().splitlines(True) if "final/" not in line]
+    (run / "metrics.jsonl").write_text("".join(kept))
+    (run / "summary.json").unlink()
+    (run / "samples/progress.webp").unlink()
+    (run / "status.json").write_text(json.dumps({"state": "running", "step": 0, "reason": None}))
+    assert cli("resume=run").code == 0
+    after = {name: json.loads((run / name).read_text()) for name in ("summary.json", "status.json")}
+    assert after["status.json"] == before["status.json"]
+    timed = {"wall_s", "images_per_s"}
+    assert {k: v for k, v in after["summary.json"].items() if k not in timed} == {
+        k: v for k, v in before["summary.json"].items() if k not in timed
+    }
+    assert told("run") == lines
+    assert sorted(str(path) for path in run.glob("[cs]*/*")) == files

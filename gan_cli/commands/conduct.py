@@ -92,8 +92,8 @@ def take_up(run: "Run", facts: Facts) -> bool:
     for what in ("torch", "device", "threads"):
         if run.facts[what] != getattr(facts, what):
             log.warning("not bit-exact from here on: %s was %s, is %s", what, getattr(facts, what), run.facts[what])
-    if run.step >= run.total_steps:
-        return False
+    if run.step > run.total_steps or (run.step == run.total_steps and run.directory.state() == "finished"):
+        return False  # a run that was killed in its last moments has its end before it
     run.facts |= {"wall_s": facts.wall_s, "training_s": facts.training_s}
     history.rewind(run.directory, run.step, run.train)
     return True

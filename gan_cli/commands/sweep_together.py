@@ -86,7 +86,9 @@ def _trained(jobs: Sequence[_Job], sweep: Path) -> list[Cell]:
             except GanCliError:
                 rest.append(job.cell)
                 continue
-            if left:
+            if left and run.step == run.total_steps:
+                rest.append(job.cell)
+            elif left:
                 run.hparams = hparams(sweep, job.cell.number) or run.hparams
                 by_step.setdefault(run.step, {})[job.cell.number] = run
         for runs in by_step.values():
