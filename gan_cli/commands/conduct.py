@@ -125,8 +125,7 @@ def conduct(run: "Run") -> None:
     except BaseException as error:
         directory.write_status(state_of(error), run.step, reason_of(error))
         raise
-    directory.write_status("finished", run.step, reason)
-    log.info("%s at step %d; see %s", reason, run.step, directory.path)
+    _ended(run, reason)
 
 
 def conduct_together(runs: Sequence["Run"]) -> None:
