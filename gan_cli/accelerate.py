@@ -1,13 +1,21 @@
 """The device and its arithmetic."""
 
+import logging
+import shutil
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
+from torch import Tensor, nn
 
+from gan_cli.allocator import keep_freed_memory
 from gan_cli.errors import Refused
-from gan_cli.schema import DeviceConf, Precision
+from gan_cli.schema import Compile, DeviceConf, Precision
+
+log = logging.getLogger("gan_cli.train")
+
+_CPP_COMPILERS = ("c++", "g++", "clang++", "cl")
 
 
 def prepare(conf: DeviceConf) -> torch.device:
@@ -21,6 +29,12 @@ def prepare(conf: DeviceConf) -> torch.device:
     if conf.type.name == "cuda" and not torch.cuda.is_available():
         why = "this PyTorch was built without CUDA" if torch.version.cuda is None else "no usable GPU or driver found"
         raise Refused(f"device=cuda is not available ({why}): use device=cpu")
+    if conf.type.name == "cpu":
+        keep_freed_memory()
+        if conf.precision is Precision.bf16 and not any(
+            supported for name, supported in torch.cpu.get_capabilities().items() if "bf16" in name
+        ):
+            log.warning("this processor has no bfloat16 instructions: device.precision=fp32 is many times as fast")
     if conf.index is None:
         return torch.device(conf.type.name)
     if conf.type.name == "cpu":
@@ -38,3 +52,21 @@ def autocast(device: torch.device, precision: Precision) -> Callable[[], Abstrac
     if precision is Precision.fp32:
         return nullcontext
     return lambda: torch.autocast(device.type, torch.bfloat16)
+
+
+def compiled(conf: DeviceConf) -> Callable[[nn.Module], Callable[..., Tensor]]:
+    """Makes the form of a network that training calls: the network, or what torch.compile makes of it.
+
+    The compiled form shares the network's weights. It cannot be differentiated twice, which is left to the network
+    itself (`Critic.exact`).
+
+    Raises:
+        Refused: there is no C++ compiler, which torch.compile needs on the CPU.
+    """
+    if conf.compile is not Compile.inductor:
+        return lambda network: network
+    if conf.type.name == "cpu" and not any(map(shutil.which, _CPP_COMPILERS)):
+        raise Refused(
+            "device.compile=inductor needs a C++ compiler, and there is none on the PATH: device.compile=auto"
+        )
+    return lambda network: torch.compile(network, dynamic=False)

@@ -2,10 +2,11 @@
 
 import functools
 import platform
+from dataclasses import replace
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from gan_cli import __version__, accelerate, schedules
@@ -33,10 +34,12 @@ from gan_cli.networks import (
 from gan_cli.objective import Objective, build_objective
 from gan_cli.parse import to_plain
 from gan_cli.preview import Preview
+from gan_cli.replay.choose import choose as choose_play
+from gan_cli.replay.tape import Tape, TapedBatches, TapedStreams
 from gan_cli.resume import flattened
 from gan_cli.run import Run
 from gan_cli.run_directory import RunDirectory
-from gan_cli.schema import Config, Kind, OptimConf, PlayerOptimConf
+from gan_cli.schema import Config, Kind, PlayerOptimConf, Shape
 from gan_cli.streams import Streams
 from gan_cli.targets import Trust, create
 from gan_cli.unroll import can_unroll
@@ -53,7 +56,8 @@ def build(config: Config, directory: RunDirectory, stored: Checkpoint | None = N
         averaged = () if config.ema.half_life is None else ("ema",)
         check_fit(stored, config, trusted, ("generator", "discriminator", *averaged))
     device = accelerate.prepare(config.device)
-    streams = Streams(config.seed, device)
+    streams, tape = Streams(config.seed, device), Tape()
+    taped = TapedStreams(config.seed, device, tape)
     loaded = load_data(config, trusted)
     facts, dataset = _facts(loaded, device), loaded.to(device)  # the digest is taken where the data lie already
     data, known = config.data, DataFacts.of(loaded)
@@ -62,8 +66,8 @@ def build(config: Config, directory: RunDirectory, stored: Checkpoint | None = N
     total_steps = config.train.steps or -(-config.train.epochs * batches.per_epoch // config.train.d_steps)
     epoch_steps = max(1, round(batches.per_epoch / config.train.d_steps))
     config = with_horizon(config, total_steps, epoch_steps)
-    generator = build_generator(config, known, streams, trusted).to(device)
-    discriminator = build_discriminator(config, known, streams, trusted).to(device)
+    networks = (make(config, known, streams, trusted) for make in (build_generator, build_discriminator))
+    generator, discriminator = (network.to(memory_format=torch.channels_last).to(device) for network in networks)
     half_life = schedules.follow(config.ema.half_life, 0)
     ema = EMA(generator, half_life, config.ema.ramp_up) if half_life is not None else None
     objective = build_objective(config, discriminator, trusted)
@@ -72,8 +76,8 @@ def build(config: Config, directory: RunDirectory, stored: Checkpoint | None = N
         augment.adaptive.to(device)
     optim = config.optim
     clip = optim.discriminator.weight_clip
-    generator_optimizer = _optimizer(optim, optim.generator, generator, trusted)
-    discriminator_optimizer = _optimizer(optim, optim.discriminator, discriminator, trusted)
+    generator_optimizer = _optimizer(config, optim.generator, generator, trusted)
+    discriminator_optimizer = _optimizer(config, optim.discriminator, discriminator, trusted)
     if config.train.unroll and not can_unroll(type(discriminator_optimizer)):
         raise Refused(f"train.unroll: {type(discriminator_optimizer).__name__} has no differentiable updates")
     by_weights = {"raw": generator} if ema is None else {"ema": ema.network, "raw": generator}
@@ -89,15 +93,16 @@ def build(config: Config, directory: RunDirectory, stored: Checkpoint | None = N
         view=View(config.critic.flip, augment, schedules.follow(config.critic.noise, 0)),
         packing=packing(config),
         num_classes=sampler.num_classes,
-        latents=sampler.latents,
-        batches=batches,
-        streams=streams,
+        latents=replace(sampler.latents, streams=taped),
+        batches=TapedBatches(batches, tape),
+        streams=taped,
         autocast=accelerate.autocast(device, config.device.precision),
         constrain=WeightClip(list(discriminator.parameters()), clip) if clip else lambda: None,
         d_steps=config.train.d_steps,
         reuse=config.train.reuse.name,
         unroll=config.train.unroll,
         clip_norm=optim.clip_norm,
+        compiled=accelerate.compiled(config.device),
     )
     opened = functools.cache(open_extractor)
 
@@ -118,6 +123,7 @@ def build(config: Config, directory: RunDirectory, stored: Checkpoint | None = N
         samplers=samplers,
         total_steps=total_steps,
         selection=evaluator(config.evaluate.num_images, thorough=False),
+        play=choose_play(config, game, tape, device),
         final=evaluator(config.evaluate.final_images, thorough=True),
         dials=_dials(config, game, objective, ema),
         ema=ema,
@@ -141,9 +147,15 @@ def load_data(config: Config, trusted: Trust = None) -> Dataset:
     return dataset.first(config.data.limit).resized(config.model.resolution)
 
 
-def _optimizer(optim: OptimConf, player: PlayerOptimConf, network: nn.Module, trusted: Trust) -> Optimizer:
+def _optimizer(config: Config, player: PlayerOptimConf, network: nn.Module, trusted: Trust) -> Optimizer:
+    optim = config.optim
+    lr: float | Tensor = player.lr
     options = {key: schedules.follow(value, 0) for key, value in optim.optimizer.items()}
-    optimizer: Optimizer = create(options, "optim", trusted, params=network.parameters(), lr=player.lr)
+    if optim.schedule.shape is not Shape.constant and options.get("fused") and "betas" in options:
+        # A recorded step reads the rate from a tensor; Adam's CPU kernel in full precision, its CUDA kernel as float32.
+        device = next(network.parameters()).device
+        lr = torch.tensor(lr, device=device, dtype=torch.float32 if device.type == "cuda" else torch.float64)
+    optimizer: Optimizer = create(options, "optim", trusted, params=network.parameters(), lr=lr)
     return optimizer
 
 

@@ -88,8 +88,15 @@ class Checkpoint:
         state: dict[int, dict[str, Tensor]] = {index: {} for index in range(len(parameters))}
         for path, tensor in stored.items():
             index, _, key = path.partition("/")
-            state[int(index)][key] = tensor
+            state[int(index)][key] = _laid_out_as(parameters[int(index)], tensor)
         optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+
+
+def _laid_out_as(parameter: Tensor, stored: Tensor) -> Tensor:
+    """A state in the memory order of its parameter: fused optimizers walk through both as they lie."""
+    if stored.shape != parameter.shape:
+        return stored
+    return torch.empty_like(parameter, dtype=stored.dtype, device=stored.device).copy_(stored)
 
 
 def _expected_state(optimizer: Optimizer) -> dict[str, tuple[torch.dtype, tuple[int, ...]]]:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from torch import Tensor
 from torch.optim import Optimizer
 
 from gan_cli.schedules import Schedule, follow
@@ -17,7 +18,11 @@ def optimizer_dial(optimizer: Optimizer, lr: float, factor: Schedule, options: M
 
     def turn(step: int) -> None:
         for group in optimizer.param_groups:
-            group["lr"] = lr * factor(step)
+            rate = lr * factor(step)
+            if isinstance(group["lr"], Tensor):  # read by recorded operations, wherever they run
+                group["lr"].fill_(rate)
+            else:
+                group["lr"] = rate
             for name, value in changing.items():
                 group[name] = follow(value, step)
 

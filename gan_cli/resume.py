@@ -19,6 +19,7 @@ HARMLESS = (
     "evaluate.final_images",
     "evaluate.inception_weights",
     "device.type",
+    "device.compile",
     "device.threads",
     "device.index",
     "data.root",
@@ -26,7 +27,7 @@ HARMLESS = (
     "data.suggested_epochs",
 )
 """Keys that may change: they leave the steps as they are. (The data themselves are compared by their digest; another
-device or number of threads rounds differently, which is said.)"""
+device, way of compiling or number of threads rounds differently, which is said.)"""
 
 _ABSENT = object()
 

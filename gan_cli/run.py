@@ -18,6 +18,7 @@ from gan_cli.preview import Preview
 from gan_cli.run_directory import RunDirectory
 from gan_cli.sampling import Sampler
 from gan_cli.schema import TrainConf
+from gan_cli.step import Stats
 
 
 @dataclass
@@ -33,6 +34,7 @@ class Run:
             first.
         selection: measures while the run goes on.
         final: measures at the end.
+        play: the game's moves of a step, where they are not taken as the game takes them.
         dials: turned before each step.
         hparams: what tells the run from others beside it, by key; by default its whole configuration.
         hopeless: whether the run should end, by a step and what was measured there.
@@ -50,6 +52,7 @@ class Run:
     total_steps: int
     selection: Evaluator | None = None
     final: Evaluator | None = None
+    play: Callable[[int], Stats] | None = None
     dials: Sequence[Dial] = ()
     ema: EMA | None = None
     hparams: Mapping[str, Any] = field(default_factory=dict)
@@ -62,7 +65,7 @@ class Run:
         for turn in self.dials:
             turn(self.step)
         seen = self.images_seen
-        stats = self.game.play(self.step)
+        stats = (self.play or self.game.play)(self.step)
         self.step += 1
         if self.ema is not None:
             self.ema.update(self.game.networks["generator"], self.images_seen - seen, self.images_seen)

@@ -33,6 +33,13 @@ class Precision(Enum):
     bf16 = "bf16"
 
 
+class Compile(Enum):
+    auto = "auto"
+    none = "none"
+    graph = "graph"
+    inductor = "inductor"
+
+
 class Weights(Enum):
     ema = "ema"
     raw = "raw"
@@ -188,6 +195,7 @@ class TrainConf:
 class DeviceConf:
     type: DeviceType = MISSING
     precision: Precision = MISSING
+    compile: Compile = Compile.auto
     threads: int | None = bounded(ge=1, le=1024)
     index: int | None = bounded(None, ge=0, le=1023)
 

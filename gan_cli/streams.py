@@ -49,7 +49,10 @@ class Streams:
 
     def seed_modules(self, purpose: str, index: int) -> None:
         """Seed torch's global generators, from which modules such as Dropout draw and parameters are initialized."""
-        torch.manual_seed(self._seed(purpose, index))
+        seed = self._seed(purpose, index)
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed takes a tenth of a small network's step
+        if self.device.type == "cuda":
+            torch.cuda.manual_seed(seed)
 
     @contextmanager
     def modules(self, purpose: str, index: int = 0) -> Iterator[None]:

@@ -141,7 +141,8 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "gan_cli.latents": ("gan_cli.streams",),
     "gan_cli.meter": ("gan_cli.errors",),
     "gan_cli.images": ("gan_cli.files",),
-    "gan_cli.accelerate": ("gan_cli.errors", "gan_cli.schema"),
+    "gan_cli.accelerate": ("gan_cli.allocator", "gan_cli.errors", "gan_cli.schema"),
+    "gan_cli.allocator": (),
     "gan_cli.parse": (
         *("gan_cli.bounds", "gan_cli.command_schema", "gan_cli.errors", "gan_cli.relations", "gan_cli.schema"),
         "gan_cli.suggest",
@@ -179,8 +180,13 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     # A run and its story take networks, losses and data as they are given.
     "gan_cli.run": (
         *("gan_cli.checkpoint", "gan_cli.dials", "gan_cli.ema", "gan_cli.games.game", "gan_cli.meter"),
-        *("gan_cli.preview", "gan_cli.run_directory", "gan_cli.schema", "gan_cli.sampling"),
+        *("gan_cli.preview", "gan_cli.run_directory", "gan_cli.schema", "gan_cli.sampling", "gan_cli.step"),
         "gan_cli.evaluation.evaluator",
+    ),
+    # What replays a game's steps knows none by name.
+    "gan_cli.replay": (
+        *("gan_cli.replay", "gan_cli.data.batches", "gan_cli.schema", "gan_cli.step", "gan_cli.streams"),
+        "gan_cli.targets",
     ),
     # Several runs are moved as one by the same games; how they are told of is theirs.
     "gan_cli.together": (

@@ -434,3 +434,29 @@ def test_state_of_another_optimizer_is_refused(
 def test_optimizer_of_another_network_is_refused(stored_optimizer: Checkpoint) -> None:
     with pytest.raises(Refused, match=r"optimizer state.* of G does not fit"):
         stored_optimizer.load_optimizer("G", torch.optim.Adam(make_network(5).parameters()))
+
+
+def test_optimizer_state_comes_back_in_the_memory_order_of_its_parameter(path: Path) -> None:
+    # Fused optimizers walk through parameter and state as they lie in memory.
+    def network() -> nn.Module:
+        return nn.Conv2d(3, 4, 5).to(memory_format=torch.channels_last)
+
+    def step(layer: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+        optimizer.zero_grad()
+        layer(torch.arange(300.0).reshape(1, 3, 10, 10)).square().mean().backward()
+        optimizer.step()
+
+    layer = network()
+    optimizer = torch.optim.Adam(layer.parameters(), fused=True)
+    step(layer, optimizer)
+    tensors = network_state("G", layer) | optimizer_state("G", optimizer)
+    checkpoint.save(path, Checkpoint(1, {}, {}, {name: tensor.clone() for name, tensor in tensors.items()}))
+    stored, other = checkpoint.load(path), network()
+    resumed = torch.optim.Adam(other.parameters(), fused=True)
+    stored.load_network("G", other)
+    stored.load_optimizer("G", resumed)
+    for parameter in other.parameters():
+        assert resumed.state[parameter]["exp_avg"].stride() == parameter.stride()
+    step(layer, optimizer)
+    step(other, resumed)
+    assert_same_bits(network_state("G", layer), network_state("G", other))

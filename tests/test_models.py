@@ -133,8 +133,8 @@ REFERENCES: dict[str, tuple[Callable[[], nn.Module], Callable[[], nn.Module], tu
     "dcgan D": (
         lambda: DCGANDiscriminator(MNIST),
         lambda: nn.Sequential(
-            *(nn.Conv2d(1, 32, 5), nn.LeakyReLU(0.01), nn.MaxPool2d(2, 2)),
-            *(nn.Conv2d(32, 64, 5), nn.LeakyReLU(0.01), nn.MaxPool2d(2, 2)),
+            *(nn.Conv2d(1, 32, 5), nn.MaxPool2d(2, 2), nn.LeakyReLU(0.01)),  # in the text the other way around
+            *(nn.Conv2d(32, 64, 5), nn.MaxPool2d(2, 2), nn.LeakyReLU(0.01)),
             *(nn.Flatten(), nn.Linear(1024, 1024), nn.LeakyReLU(0.01), nn.Linear(1024, 1), nn.Flatten(0)),
         ),
         MNIST,
@@ -283,6 +283,28 @@ def test_dropout_draws_while_training_and_does_nothing_in_evaluation(name: str) 
     hidden = sum(isinstance(module, nn.ReLU | nn.LeakyReLU) for module in dropping.modules())
     assert rates == {0.5}
     assert sum(isinstance(module, nn.Dropout) for module in dropping.modules()) == hidden
+
+
+@pytest.mark.parametrize("name", [name.name for name in Activation])
+def test_pooling_before_or_behind_the_activation_is_the_same_function(name: str) -> None:
+    # The course puts the activation first, on four times as many numbers.
+    discriminator = DCGANDiscriminator(MNIST, hidden=8, widths=(4, 4), activation=name, slope=0.2)
+    convolutions = [layer for layer in discriminator.modules() if isinstance(layer, nn.Conv2d)]
+    linear = [layer for layer in discriminator.modules() if isinstance(layer, nn.Linear)]
+
+    def as_in_the_text(inputs: Tensor) -> Tensor:
+        for convolution in convolutions:
+            inputs = nn.functional.max_pool2d(activation(name, 0.2)(convolution(inputs)), 2)
+        return linear[1](activation(name, 0.2)(linear[0](inputs.flatten(1)))).flatten()
+
+    samples = torch.randn(5, *MNIST, requires_grad=True)
+    found, expected = discriminator(samples), as_in_the_text(samples)
+    assert torch.equal(found, expected)
+    wanted = [samples, *discriminator.parameters()]
+    for one, other in zip(
+        torch.autograd.grad(found.sum(), wanted), torch.autograd.grad(expected.sum(), wanted), strict=True
+    ):
+        assert_close(one, other)
 
 
 @pytest.mark.parametrize("option", [{"activation": "tanh"}, {"activation": "leaky_relu", "slope": 0.7}])

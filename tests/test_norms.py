@@ -148,7 +148,7 @@ def test_nothing_stands_behind_layers_without_a_norm_or_with_one_on_their_weight
 
 LISTS = {
     "mlp": "Flatten Linear {vector} LeakyReLU Linear {vector} LeakyReLU Linear Flatten",
-    "dcgan": "Conv2d {map} LeakyReLU MaxPool2d Conv2d {map} LeakyReLU MaxPool2d Flatten "
+    "dcgan": "Conv2d {map} MaxPool2d LeakyReLU Conv2d {map} MaxPool2d LeakyReLU Flatten "
     "Linear {vector} LeakyReLU Linear Flatten",
     "dcgan64": "Conv2d {map} LeakyReLU Conv2d {map} LeakyReLU Conv2d Flatten",
     "dcgan3x3": "Conv2d {map} LeakyReLU Conv2d {map} LeakyReLU Flatten Linear Flatten",

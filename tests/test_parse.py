@@ -425,6 +425,7 @@ def test_a_list_with_a_number_that_is_not_finite_is_refused(key: str) -> None:
         ((), "data.kind", "sound", "image, vector"),
         ((), "device.type", "tpu", "cpu, cuda"),
         ((), "device.precision", "fp16", "fp32, bf16"),
+        ((), "device.compile", "fast", "auto, none, graph, inductor"),
         ((), "optim.schedule.shape", "step", "constant, linear, cosine"),
         ((), "data.shuffle", "maybe", ""),
         ((), "data.flip", 0.5, ""),
@@ -707,7 +708,7 @@ def test_a_sampling_configuration_is_checked_by_the_same_rules(key: str, value: 
         "label": None,
         "batch_norm": None,
         "trust": [],
-        "device": {"type": "cpu", "precision": "fp32", "threads": None, "index": None},
+        "device": {"type": "cpu", "precision": "fp32", "compile": "auto", "threads": None, "index": None},
     }
     for label in (None, 7, "cats", "1.5", "true"):
         assert to_plain(typed_as(SampleConf, plain | {"label": label})) == plain | {"label": label}
@@ -742,7 +743,7 @@ def test_an_evaluation_is_checked_by_the_same_rules(key: str, value: Any, words:
         "data": {"root": None, "split": "test"},
         "out": "there",
         "trust": [],
-        "device": {"type": "cpu", "precision": "fp32", "threads": None, "index": None},
+        "device": {"type": "cpu", "precision": "fp32", "compile": "auto", "threads": None, "index": None},
     }
     assert to_plain(typed_as(EvaluateCommandConf, plain)) == plain
     with pytest.raises(Refused, match=f"^{words}"):

@@ -70,6 +70,11 @@ class Batches:
             samples = torch.where(mirrored, samples.flip(-1), samples)
         return Batch(as_network_input(samples), None if self.dataset.labels is None else self.dataset.labels[chosen])
 
+    def size(self, number: int) -> int:
+        """How many samples batch `number` holds."""
+        start = number % self.per_epoch * self.batch_size
+        return min(self.batch_size, self._samples_per_epoch - start)
+
     def images_in(self, count: int) -> int:
         """How many samples the first `count` batches hold."""
         epochs, position = divmod(count, self.per_epoch)

@@ -1,6 +1,6 @@
 """The game of Goodfellow et al. 2014 (arXiv:1406.2661, algorithm 1): a discriminator and a generator, in turns."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 
@@ -10,6 +10,7 @@ from torch.optim import Optimizer
 
 from gan_cli.critic import Critic, Logits, mean_logit, over_scales
 from gan_cli.data.batches import Batch, Batches
+from gan_cli.games.kinds import Itself, rates
 from gan_cli.latents import Latents
 from gan_cli.losses import AdversarialLoss
 from gan_cli.penalties import Penalty
@@ -51,6 +52,7 @@ class GAN:
             saves a forward pass (UCLA).
         unroll: the generator plays against the discriminator as it would be after so many more updates on this round.
         clip_norm: bounds the length of each player's gradient.
+        compiled: of a network, a faster form of its forward and backward pass; for all but gradients of gradients.
     """
 
     def __init__(
@@ -74,11 +76,13 @@ class GAN:
         reuse: str = "none",
         unroll: int = 0,
         clip_norm: float | None = None,
+        compiled: Callable[[nn.Module], Callable[..., Tensor]] = lambda network: network,
     ) -> None:
         self.generator = generator
         self.discriminator = discriminator
         self.view = view or View()
-        self.critic = Critic(discriminator, autocast, self.view, packing)
+        self.critic = Critic(compiled(discriminator), autocast, self.view, packing)
+        self._generator = compiled(generator)
         self.loss = loss
         self.penalty = penalty
         self.latents = latents
@@ -121,7 +125,7 @@ class GAN:
 
     def play(self, step: int) -> Stats:
         """The moves of step `step`, counted from 0."""
-        self.streams.seed_modules("modules", step)  # dropout draws from torch's global generator
+        self.seed(step)
         stats: Stats = {}
         for turn in range(step * self.d_steps, (step + 1) * self.d_steps):
             real = self.batches(turn)
@@ -138,6 +142,23 @@ class GAN:
                 fake = self._generate(latents, real, differentiable=True)
         draws = self.streams.draws("generator", step)
         return stats | move(self.generator_player, self.players, Round(real, fake, step, draws))
+
+    def seed(self, step: int) -> None:
+        """Seed torch's global generators, from which dropout draws in step `step`."""
+        self.streams.seed_modules("modules", step)
+
+    def kind(self, step: int) -> Hashable:
+        """Equal for steps that differ in their random draws, samples and weights alone."""
+        turns = range(step * self.d_steps, (step + 1) * self.d_steps + self.unroll)
+        of_turns = tuple((self.penalty.due(turn), self.batches.size(turn)) for turn in turns)
+        parts = map(Itself, (self.loss, self.penalty, self.view.augment))
+        return (of_turns, self.view.noise, *parts, *(rates(player.optimizer) for player in self.players))
+
+    def state(self) -> list[Tensor]:
+        """All tensors that a step changes."""
+        networks = [tensor for network in self.networks.values() for tensor in network.state_dict().values()]
+        entries = (entry for player in self.players for entry in player.optimizer.state.values())
+        return networks + [value for entry in entries for value in entry.values() if isinstance(value, Tensor)]
 
     def images_seen(self, steps: int) -> int:
         """How many real samples the first `steps` steps show to the discriminator."""
@@ -182,5 +203,5 @@ class GAN:
         set_trainable([self.generator], differentiable)
         labels = self._labels(like)
         with torch.set_grad_enabled(differentiable), self.autocast():
-            samples: Tensor = self.generator(latents) if labels is None else self.generator(latents, labels)
+            samples = self._generator(latents) if labels is None else self._generator(latents, labels)
         return samples.float()

@@ -4,7 +4,6 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import one_hot
 
 from gan_cli.models.layers import weighted
 
@@ -35,7 +34,8 @@ class JoinLabels(Labelled):
 
     def forward(self, inputs: Tensor, labels: Tensor) -> Tensor:
         """(N, C, ...) and labels (N,) to (N, C + num_classes, ...)."""
-        hot = one_hot(labels, self.num_classes).to(inputs.dtype)
+        classes = torch.arange(self.num_classes, device=labels.device)
+        hot = (labels.unsqueeze(1) == classes).to(inputs.dtype)  # one_hot would wait for the largest label
         planes = hot.reshape(*hot.shape, *(1,) * (inputs.dim() - 2)).expand(-1, -1, *inputs.shape[2:])
         return torch.cat([inputs, planes], 1)
 

@@ -9,9 +9,9 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 from gan_cli.models.conditional import LabelledSequential, batch_norm, head, join, num_joined
+from gan_cli.models.layers import RISING, map_norm, vector_norm, weighted
 from gan_cli.models.layers import activation as make_activation
 from gan_cli.models.layers import dropout as make_dropout
-from gan_cli.models.layers import map_norm, vector_norm, weighted
 from gan_cli.models.minibatch_std import minibatch_std as make_minibatch_std
 
 
@@ -105,10 +105,10 @@ class DCGANDiscriminator(nn.Module):
         channels, size, _ = sample_shape
         channels += num_joined(conditional, num_classes)
         layers = join(conditional, num_classes)
-        left = size
+        left, rising = size, activation in RISING and slope >= 0
         for width in widths:
             layers += [weighted(nn.Conv2d(channels, width, 5), norm), *map_norm(norm, width)]
-            layers += [make_activation(activation, slope), nn.MaxPool2d(2), *make_dropout(dropout)]
+            layers += [*_pooled(make_activation(activation, slope), rising), *make_dropout(dropout)]
             channels, left = width, (left - 4) // 2
             if left < 1:
                 raise ValueError(
@@ -126,3 +126,9 @@ class DCGANDiscriminator(nn.Module):
         """Images (N, C, S, S), and labels (N,) if conditional, to logits (N,)."""
         logits: Tensor = self.layers(samples, labels)
         return logits
+
+
+def _pooled(activation: nn.Module, rising: bool) -> list[nn.Module]:
+    """An activation and the 2×2 max pooling behind it. One that rises gives the same numbers behind the pooling, from
+    a quarter of the work."""
+    return [nn.MaxPool2d(2), activation] if rising else [activation, nn.MaxPool2d(2)]

@@ -5,6 +5,9 @@ from typing import Any
 from torch import nn
 from torch.nn.utils.parametrizations import spectral_norm
 
+RISING = ("relu", "leaky_relu", "tanh", "elu")
+"""Activations that never fall, leaky_relu for slopes that are not negative: they may change places with a maximum."""
+
 _GROUP = 16
 
 

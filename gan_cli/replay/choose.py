@@ -1,0 +1,37 @@
+"""Whether a run's steps are recorded and replayed."""
+
+from collections.abc import Callable
+
+import torch
+
+from gan_cli.replay.replayed import Replayed, Steps
+from gan_cli.replay.tape import Tape
+from gan_cli.schema import Compile, Config
+from gan_cli.step import Stats
+from gan_cli.targets import OWN
+
+_SMALL = 64 * 2**20
+_MOST = 4 * 2**30
+
+
+def choose(config: Config, game: Steps, tape: Tape, device: torch.device) -> Callable[[int], Stats]:
+    """How a run plays its game: as it is, or from a recording.
+
+    Unasked, steps are recorded where that was measured to help and cannot surprise: on the CPU, for networks so small
+    that a step is mostly what stands between its operations, and for parts of this project, which are known to have no
+    state in Python that a recording would freeze.
+    """
+    match config.device.compile:
+        case Compile.graph:
+            return Replayed(game, tape, device, _MOST).play
+        case Compile.auto if device.type == "cpu" and _is_own(config):
+            size = sum(tensor.numel() * tensor.element_size() for tensor in game.state())
+            if size <= _SMALL // 4:  # without the optimizers' states, which come with the first step
+                return Replayed(game, tape, device, _SMALL).play
+    return game.play
+
+
+def _is_own(config: Config) -> bool:
+    model = config.model
+    nodes = (model.generator, model.discriminator, config.loss, config.penalty, config.augment, config.optim.optimizer)
+    return all(str(node["_target_"]).startswith(tuple(f"{package}." for package in OWN)) for node in nodes)
