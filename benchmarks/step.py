@@ -1,91 +1,96 @@
-"""How fast is our training step? Measured beside a loop written the way notebooks write it, in the same process.
+"""How fast is our training step? Measured beside loops written the way notebooks write them, in the same process.
 
-    make bench                                    all rows
-    python benchmarks/step.py --rounds 9 --steps 40
+    python benchmarks/step.py                      all rows
+    python benchmarks/step.py --rounds 9 --only Gaussian
 
 The two take turns, and the figure is the median over rounds of the ratio of their times: this holds still where the
-speed of a shared machine does not.
+speed of a shared machine does not. While the plain loop has its turn, memory is handled as it is without gan-cli.
 """
 
 import argparse
-import statistics
+import ctypes
+import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+import notebooks
 import torch
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
-from torch import nn
-from torch.utils.data import DataLoader, Dataset
+from table import Row, machine, table
+from torch.utils.flop_counter import FlopCounterMode
+from torchvision.io import write_png
 
+from gan_cli.allocator import keep_freed_memory
 from gan_cli.build import build
+from gan_cli.commands.conduct import conduct
 from gan_cli.conf_dir import CONF_DIR
-from gan_cli.data.mnist import load
-from gan_cli.games.gan import GAN
 from gan_cli.parse import parse, split
 from gan_cli.run import Run
 from gan_cli.run_directory import RunDirectory
 
-ROWS = {
-    "MLP, MNIST, fp32": ["model=mlp"],
-    "MLP, MNIST, bf16": ["model=mlp", "device.precision=bf16"],
-    "DCGAN, MNIST, fp32": ["model=dcgan"],
-    "DCGAN, MNIST, bf16": ["model=dcgan", "device.precision=bf16"],
-}
-BATCH = 128
+_PROGRAM_STEPS = 500
 
 
-class Pictures(Dataset[tuple[torch.Tensor, int]]):
-    """MNIST one image at a time, scaled as `ToTensor` scales it."""
+@dataclass(frozen=True)
+class Work:
+    """A preset and the loop of its text.
 
-    def __init__(self) -> None:
-        data = load()
-        assert data.labels is not None
-        self.images, self.labels = data.samples, data.labels
+    Attributes:
+        steps: in a turn.
+        aims: the ratio aimed at in float32, and in bfloat16 where that is worth a row.
+    """
 
-    def __len__(self) -> int:
-        return len(self.images)
+    name: str
+    overrides: list[str]
+    plain: Callable[[], notebooks.Step]
+    steps: int
+    aims: tuple[float, float | None]
 
-    def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
-        return self.images[index].float().div(255).mul(2).sub(1), int(self.labels[index])
 
-
-def notebook(run: Run) -> Callable[[], None]:
-    """The plain loop, on networks of the same architecture."""
-    game = run.game
-    assert isinstance(game, GAN)
-    generator, discriminator = game.generator, game.critic.discriminator
-    d_optimizer = torch.optim.Adam(discriminator.parameters(), 1e-3, (0.5, 0.999), foreach=False)
-    g_optimizer = torch.optim.Adam(generator.parameters(), 1e-3, (0.5, 0.999), foreach=False)
-    loss = nn.BCEWithLogitsLoss()
-    loader = DataLoader(Pictures(), BATCH, shuffle=True, drop_last=True)
-    batches = iter(loader)
-
-    def step() -> None:
-        nonlocal batches
-        try:
-            real, _ = next(batches)
-        except StopIteration:
-            batches = iter(loader)
-            real, _ = next(batches)
-        ones, zeros = torch.ones(BATCH), torch.zeros(BATCH)
-        discriminator.requires_grad_(True)
-        generator.requires_grad_(True)
-        d_optimizer.zero_grad()
-        fake = generator(torch.rand(BATCH, 96) * 2 - 1)
-        d_loss = loss(discriminator(real), ones) + loss(discriminator(fake.detach()), zeros)
-        d_loss.backward()
-        d_optimizer.step()
-        g_optimizer.zero_grad()
-        g_loss = loss(discriminator(generator(torch.rand(BATCH, 96) * 2 - 1)), ones)
-        g_loss.backward()
-        g_optimizer.step()
-        d_loss.item()
-        g_loss.item()
-
-    return step
+def works(directory: Path) -> list[Work]:
+    """What is measured; needs a directory for the files that the loops read."""
+    pictures = torch.randint(0, 256, (256, 3, 64, 64), dtype=torch.uint8)
+    (directory / "pictures").mkdir()
+    for number, picture in enumerate(pictures):
+        write_png(picture, str(directory / "pictures" / f"{number}.png"))
+    images = pictures.float() / 127.5 - 1
+    folder = ["data=folder", f"data.root={directory / 'pictures'}", "train.batch_size=64"]
+    return [
+        Work(
+            "CS231n MLP GAN, MNIST, batch 128",
+            ["experiment=cs231n_gan"],
+            lambda: notebooks.cs231n(False, directory),
+            20,
+            (2.0, 3.5),
+        ),
+        Work(
+            "CS231n DCGAN, MNIST, batch 128",
+            ["experiment=cs231n_dcgan"],
+            lambda: notebooks.cs231n(True, directory),
+            4,
+            (1.5, 2.8),
+        ),
+        Work(
+            "D2L DCGAN 64×64, batch 64",
+            ["experiment=d2l_pokemon", *folder],
+            lambda: notebooks.d2l_dcgan(images, 64),
+            1,
+            (1.2, 2.0),
+        ),
+        Work(
+            "D2L Gaussian, batch 8",
+            ["experiment=d2l_gaussian"],
+            lambda: notebooks.d2l_gaussian(torch.randn(1000, 2)),
+            200,
+            (1.8, None),
+        ),
+    ]
 
 
 def built(overrides: list[str], directory: Path) -> Run:
@@ -95,7 +100,7 @@ def built(overrides: list[str], directory: Path) -> Run:
         return build(parse(split(compose("train", overrides=overrides))[1]), RunDirectory(directory))
 
 
-def seconds(step: Callable[[], None], steps: int) -> float:
+def seconds(step: Callable[[], object], steps: int) -> float:
     """Wall-clock seconds of that many steps."""
     start = time.perf_counter()
     for _ in range(steps):
@@ -103,25 +108,90 @@ def seconds(step: Callable[[], None], steps: int) -> float:
     return time.perf_counter() - start
 
 
+@contextmanager
+def memory_as_it_comes() -> Iterator[None]:
+    """The C library's own way with freed memory, as it is for large tensors once it has adapted to them."""
+    if not sys.platform.startswith("linux"):
+        yield
+        return
+    mallopt = ctypes.CDLL(None).mallopt
+    for parameter, value in ((-1, 64 * 2**20), (-2, 128 * 2**10), (-3, 32 * 2**20), (-4, 65536)):
+        mallopt(parameter, value)
+    try:
+        yield
+    finally:
+        keep_freed_memory()
+
+
+def matrix_rate(dtype: torch.dtype) -> float:
+    """What the machine makes of products of 2048×2048 matrices now, in operations a second; the best of many."""
+    one, two = (torch.randn(2048, 2048).to(dtype) for _ in range(2))
+    return 2 * 2048**3 / min(seconds(lambda: one @ two, 1) for _ in range(15))
+
+
+def operations(overrides: list[str]) -> int:
+    """Floating-point operations of the products and convolutions of one step."""
+    with tempfile.TemporaryDirectory() as directory, FlopCounterMode(display=False) as counter:
+        built([*overrides, "device.compile=none"], Path(directory)).advance()
+    return counter.get_total_flops()
+
+
+def measure(work: Work, overrides: list[str], rounds: int, aim: float | None, dtype: torch.dtype) -> Row:
+    """A row: the plain loop and ours in turns."""
+    with tempfile.TemporaryDirectory() as directory:
+        run, plain = built([*work.overrides, *overrides], Path(directory)), work.plain()
+        for step in (plain, run.advance):
+            seconds(step, 6)  # long enough to be recorded
+        times = []
+        for _ in range(rounds):
+            with memory_as_it_comes():
+                theirs = seconds(plain, work.steps)
+            times.append(tuple(1000 * taken / work.steps for taken in (theirs, seconds(run.advance, work.steps))))
+    flops, rate = operations(work.overrides), matrix_rate(dtype)
+
+    def note(ours: float) -> str:
+        speed = run.train.batch_size / ours * 1000
+        return f"{speed:,.0f} samples/s, {flops / ours / 1e6:,.0f} of {rate / 1e9:,.0f} GFLOP/s"
+
+    kind = "bf16" if dtype == torch.bfloat16 else "fp32"
+    return Row.of(f"{work.name}, {kind}", "ms a step", times, aim, note)
+
+
+def whole_program(rounds: int) -> Row:
+    """The bare step beside a run with everything that a user gets: logging, grids, checkpoints, a progress bar."""
+    overrides = ["experiment=cs231n_gan", f"train.steps={_PROGRAM_STEPS}"]
+    times = []
+    for _ in range(rounds):
+        with tempfile.TemporaryDirectory() as directory:
+            bare, whole = (built(overrides, Path(directory) / name) for name in ("bare", "whole"))
+            whole.directory.path.mkdir()
+            taken = seconds(bare.advance, _PROGRAM_STEPS), seconds(partial(conduct, whole), 1)
+            times.append(tuple(1000 * each / _PROGRAM_STEPS for each in taken))
+    return Row.of("the whole program beside its bare step", "ms a step", times, 0.95, lambda ours: "CS231n MLP GAN")
+
+
+def rows(rounds: int, only: str = "") -> Iterator[Row]:
+    """All rows whose name holds a text; those in bfloat16 where the processor has instructions for it."""
+    quick = any(has for name, has in torch.cpu.get_capabilities().items() if "bf16" in name)
+    with tempfile.TemporaryDirectory() as directory:
+        for work in works(Path(directory)):
+            if only not in work.name:
+                continue
+            in_float, in_bfloat = work.aims
+            yield measure(work, [], rounds, in_float, torch.float32)
+            if quick and in_bfloat is not None:
+                yield measure(work, ["device.precision=bf16"], rounds, in_bfloat, torch.bfloat16)
+    if only in "whole program":
+        yield whole_program(max(2, rounds // 3))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--only", default="")
     options = parser.parse_args()
-    print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, batch {BATCH}")
-    print(f"{'':22}{'notebook':>12}{'gan-train':>12}{'ratio':>8}   images/s")
-    for name, overrides in ROWS.items():
-        with tempfile.TemporaryDirectory() as directory:
-            ours, plain = built(overrides, Path(directory)), notebook(built(overrides[:1], Path(directory)))
-            rounds = []
-            for number in range(options.rounds + 1):
-                one, two = seconds(plain, options.steps), seconds(ours.advance, options.steps)
-                if number:  # the first warms up
-                    rounds.append((one, two))
-        images = BATCH * options.steps
-        slow, fast = (images / statistics.median(times) for times in zip(*rounds, strict=True))
-        ratio = statistics.median(one / two for one, two in rounds)
-        print(f"{name:22}{slow:12,.0f}{fast:12,.0f}{ratio:8.2f}")
+    print(machine())
+    print(table("A training step", rows(options.rounds, options.only)))
 
 
 if __name__ == "__main__":

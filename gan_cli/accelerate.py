@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from gan_cli.allocator import keep_freed_memory
 from gan_cli.errors import Refused
+from gan_cli.optimizers import without_compiler
 from gan_cli.schema import Compile, DeviceConf, Precision
 
 log = logging.getLogger("gan_cli.train")
@@ -29,6 +30,8 @@ def prepare(conf: DeviceConf) -> torch.device:
     if conf.type.name == "cuda" and not torch.cuda.is_available():
         why = "this PyTorch was built without CUDA" if torch.version.cuda is None else "no usable GPU or driver found"
         raise Refused(f"device=cuda is not available ({why}): use device=cpu")
+    if conf.compile is not Compile.inductor:
+        without_compiler()
     if conf.type.name == "cpu":
         keep_freed_memory()
         if conf.precision is Precision.bf16 and not any(

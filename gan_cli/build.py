@@ -39,7 +39,7 @@ from gan_cli.replay.tape import Tape, TapedBatches, TapedStreams
 from gan_cli.resume import flattened
 from gan_cli.run import Run
 from gan_cli.run_directory import RunDirectory
-from gan_cli.schema import Config, Kind, PlayerOptimConf, Shape
+from gan_cli.schema import Compile, Config, Kind, PlayerOptimConf, Shape
 from gan_cli.streams import Streams
 from gan_cli.targets import Trust, create
 from gan_cli.unroll import can_unroll
@@ -156,6 +156,9 @@ def _optimizer(config: Config, player: PlayerOptimConf, network: nn.Module, trus
         device = next(network.parameters()).device
         lr = torch.tensor(lr, device=device, dtype=torch.float32 if device.type == "cuda" else torch.float64)
     optimizer: Optimizer = create(options, "optim", trusted, params=network.parameters(), lr=lr)
+    for group in optimizer.param_groups:
+        if "capturable" in group and config.device.type.name == "cuda" and config.device.compile is Compile.graph:
+            group["capturable"] = True  # its count of steps lies on the device, where a CUDA graph can advance it
     return optimizer
 
 

@@ -1,7 +1,7 @@
 """The discriminator as losses and penalties meet it: samples in, logits out."""
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 
 import torch
@@ -59,7 +59,7 @@ class Critic:
         may round to TF32, there as in all of float32 training.)
         """
         exactly = replace(self, autocast=lambda: torch.autocast(packs.device.type, enabled=False))
-        with torch.compiler.set_stance("force_eager"):
+        with uncompiled():
             scales = exactly._judge(packs)
         return torch.stack([logits.mean(1) for logits in scales]).sum(0)
 
@@ -70,6 +70,11 @@ class Critic:
                 singles = packs.reshape(-1, packs.shape[1] // self.packing, *packs.shape[2:])
                 seen = self.view(singles, self.draws).reshape(packs.shape)
             return _by_scale(self.discriminator(seen) if self.labels is None else self.discriminator(seen, self.labels))
+
+
+def uncompiled() -> AbstractContextManager[object]:
+    """Where what torch.compile made runs as it was written; nothing where it was never used: its import is slow."""
+    return torch.compiler.set_stance("force_eager") if "_dynamo" in vars(torch) else nullcontext()
 
 
 def over_scales(objective: Callable[..., Tensor], *logits: Logits) -> Tensor:

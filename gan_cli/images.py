@@ -4,14 +4,15 @@ import io
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+import torch
 from PIL import Image
 from torch import Tensor
-from torchvision.transforms.v2.functional import pil_to_tensor, to_pil_image
-from torchvision.utils import make_grid
 
 from gan_cli.files import replacing
 
 _CELL = 56  # pixels: small images are enlarged in grids so that a person can see them
+_GAP = 2  # black pixels around each image of a grid
 _MAX_FRAMES = 200
 _FRAME_MS, _LAST_FRAME_MS = 150, 1500
 
@@ -24,7 +25,8 @@ def to_bytes(images: Tensor) -> Tensor:
 def png(image: Tensor) -> bytes:
     """A uint8 (C, H, W) image as PNG; RGB for three channels, grey for one."""
     buffer = io.BytesIO()
-    to_pil_image(image).save(buffer, "PNG")
+    rows = image.permute(1, 2, 0).numpy()
+    Image.fromarray(rows[:, :, 0] if len(image) == 1 else rows).save(buffer, "PNG")
     return buffer.getvalue()
 
 
@@ -41,8 +43,14 @@ def grid_of_bytes(images: Tensor, columns: int | None = None) -> Tensor:
     columns = columns or max(1, round(len(images) ** 0.5))
     factor = max(1, -(-_CELL // images.shape[-1]))
     enlarged = images.repeat_interleave(factor, -1).repeat_interleave(factor, -2)
-    tiled: Tensor = make_grid(enlarged, nrow=columns, padding=2)  # always three channels
-    return tiled[:1] if images.shape[1] == 1 else tiled
+    count, channels, height, width = enlarged.shape
+    columns = min(columns, count)
+    down, across = height + _GAP, width + _GAP
+    tiled = torch.zeros(channels, -(-count // columns) * down + _GAP, columns * across + _GAP, dtype=torch.uint8)
+    for number, image in enumerate(enlarged):
+        row, column = divmod(number, columns)
+        tiled[:, row * down + _GAP : (row + 1) * down, column * across + _GAP : (column + 1) * across] = image
+    return tiled
 
 
 def save_png(path: Path, image: Tensor) -> None:
@@ -54,8 +62,13 @@ def save_png(path: Path, image: Tensor) -> None:
 def read_png(path: Path) -> Tensor | None:
     """A uint8 (C, H, W) image of ours; None where there is none."""
     picture = _opened(path)
-    image: Tensor | None = None if picture is None else pil_to_tensor(picture)
-    return image
+    return None if picture is None else from_pil(picture)
+
+
+def from_pil(picture: Image.Image) -> Tensor:
+    """A grey or RGB picture as uint8 (C, H, W)."""
+    pixels = torch.from_numpy(np.array(picture))
+    return pixels.unsqueeze(0) if pixels.dim() == 2 else pixels.permute(2, 0, 1).contiguous()
 
 
 def _opened(path: Path) -> Image.Image | None:

@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
-from torchvision.transforms.v2.functional import resize
 
 _CHUNK = 4096  # images resized at once: bounds the memory of the float copy
 
@@ -99,6 +98,8 @@ class Dataset:
         """Images at `resolution` × `resolution` pixels (bilinear, antialiased); vectors as they are."""
         if resolution is None or not self.is_images or self.sample_shape[1:] == (resolution, resolution):
             return self
+        from torchvision.transforms.v2.functional import resize  # its import takes as long as torch's
+
         chunks = [resize(chunk, [resolution, resolution], antialias=True) for chunk in self.samples.split(_CHUNK)]
         return replace(self, samples=torch.cat(chunks))
 

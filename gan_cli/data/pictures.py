@@ -10,7 +10,8 @@ import numpy as np
 import PIL
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
-from torchvision.transforms.v2.functional import pil_to_tensor
+
+from gan_cli.images import from_pil
 
 # What may be opened: formats that Pillow decodes by itself (EPS, for one, would start another program).
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF", "PPM")
@@ -79,7 +80,7 @@ def read(
         if isinstance(error, OSError) and error.errno is not None:  # the system's, and no fault of the picture
             raise
         raise Unreadable(f"damaged: {str(error) or type(error).__name__}") from error
-    return Picture(pil_to_tensor(square.convert("L" if channels == 1 else "RGB")), animated)
+    return Picture(from_pil(square.convert("L" if channels == 1 else "RGB")), animated)
 
 
 def _within(box: Box, picture: Image.Image) -> Box:

@@ -124,8 +124,12 @@ class GAN:
         return over_scales(self.loss.drawn(round_.draws, len(logits[0][0])).generator, *logits), {}
 
     def play(self, step: int) -> Stats:
-        """The moves of step `step`, counted from 0."""
+        """Every player's moves of step `step`, counted from 0."""
         self.seed(step)
+        return self.moves(step)
+
+    def moves(self, step: int) -> Stats:
+        """What `play` does once torch's global generators are seeded."""
         stats: Stats = {}
         for turn in range(step * self.d_steps, (step + 1) * self.d_steps):
             real = self.batches(turn)

@@ -1,5 +1,7 @@
-"""Whether a run's steps are recorded and replayed."""
+"""Whether a run's steps are recorded and replayed, or compiled."""
 
+import logging
+import time
 from collections.abc import Callable
 
 import torch
@@ -9,6 +11,8 @@ from gan_cli.replay.tape import Tape
 from gan_cli.schema import Compile, Config
 from gan_cli.step import Stats
 from gan_cli.targets import OWN
+
+log = logging.getLogger("gan_cli.train")
 
 _SMALL = 64 * 2**20
 _MOST = 4 * 2**30
@@ -28,7 +32,25 @@ def choose(config: Config, game: Steps, tape: Tape, device: torch.device) -> Cal
             size = sum(tensor.numel() * tensor.element_size() for tensor in game.state())
             if size <= _SMALL // 4:  # without the optimizers' states, which come with the first step
                 return Replayed(game, tape, device, _SMALL).play
+        case Compile.inductor:
+            return _telling_of_the_first(game.play)
     return game.play
+
+
+def _telling_of_the_first(play: Callable[[int], Stats]) -> Callable[[int], Stats]:
+    """The same, with the time of the first step in the log: compiling is most of it."""
+    told = False
+
+    def timed(step: int) -> Stats:
+        nonlocal told
+        if told:
+            return play(step)
+        started, told = time.perf_counter(), True
+        stats = play(step)
+        log.info("compiled; the first step took %.1f s", time.perf_counter() - started)
+        return stats
+
+    return timed
 
 
 def _is_own(config: Config) -> bool:

@@ -50,6 +50,10 @@ class OperationList(TorchDispatchMode):
         self.num_bytes = 0
 
     @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # there is no compiler to hide from, and hiding would import it
+
+    @classmethod
     def record(cls, work: Callable[[], None], most_bytes: int) -> "OperationList":
         """Do the work once, and note how.
 

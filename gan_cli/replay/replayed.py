@@ -26,6 +26,9 @@ class Steps(Protocol):
     def play(self, step: int) -> Stats:
         """Every player's moves."""
 
+    def moves(self, step: int) -> Stats:
+        """What `play` does after `seed`."""
+
     def kind(self, step: int) -> Hashable:
         """All that decides which operations step `step` has, other than the networks' own code; None: unknown."""
 
@@ -123,8 +126,9 @@ class Replayed:
             stats: Stats = {}
 
             def work() -> None:
-                stats.update({name: value.detach() for name, value in self._game.play(step).items()})
+                stats.update({name: value.detach() for name, value in self._game.moves(step).items()})
 
+            self._game.seed(step)
             with self._tape.answering(requests, inputs):
                 if self._device.type == "cuda":
                     recording: OperationList | CUDAGraph = CUDAGraph.record(work)
