@@ -22,6 +22,7 @@ from gan_cli.evaluation.evaluator import Evaluator
 from gan_cli.extractors import open_extractor
 from gan_cli.games.gan import GAN
 from gan_cli.horizon import with_horizon
+from gan_cli.memory import fits_beside_training
 from gan_cli.networks import (
     DataFacts,
     build_discriminator,
@@ -59,7 +60,7 @@ def build(config: Config, directory: RunDirectory, stored: Checkpoint | None = N
     streams, tape = Streams(config.seed, device), Tape()
     taped = TapedStreams(config.seed, device, tape)
     loaded = load_data(config, trusted)
-    facts, dataset = _facts(loaded, device), loaded.to(device)  # the digest is taken where the data lie already
+    facts, dataset = _facts(loaded, device), _placed(loaded, device)  # the digest is taken where the data lie already
     data, known = config.data, DataFacts.of(loaded)
     known.check_labelled(config)
     batches = Batches(dataset, config.train.batch_size, streams, data.shuffle, data.drop_last, data.flip)
@@ -131,6 +132,15 @@ def build(config: Config, directory: RunDirectory, stored: Checkpoint | None = N
     if stored is not None:
         run.restore(stored)
     return run
+
+
+def _placed(dataset: Dataset, device: torch.device) -> Dataset:
+    """The data on the device, unless they would crowd out the training there."""
+    if device.type != "cuda":
+        return dataset.to(device)
+    free, _ = torch.cuda.mem_get_info(device)
+    size = dataset.samples.numel() * dataset.samples.element_size()
+    return dataset.to(device) if fits_beside_training(size, free) else dataset
 
 
 def load_data(config: Config, trusted: Trust = None) -> Dataset:

@@ -77,7 +77,7 @@ class Checkpoint:
         """
         parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
         stored = self.part(f"optimizer/{name}")
-        wanted = _expected_state(optimizer) if self.step else {}
+        wanted = expected_state(optimizer) if self.step else {}
         found = {path: (tensor.dtype, tuple(tensor.shape)) for path, tensor in stored.items()}
         if found != wanted:
             path = min(path for path, _ in found.items() ^ wanted.items())
@@ -99,7 +99,7 @@ def _laid_out_as(parameter: Tensor, stored: Tensor) -> Tensor:
     return torch.empty_like(parameter, dtype=stored.dtype, device=stored.device).copy_(stored)
 
 
-def _expected_state(optimizer: Optimizer) -> dict[str, tuple[torch.dtype, tuple[int, ...]]]:
+def expected_state(optimizer: Optimizer) -> dict[str, tuple[torch.dtype, tuple[int, ...]]]:
     """What `optimizer_state` holds of an optimizer that has made a step: learned from a copy that makes one."""
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     models = [torch.zeros(parameter.shape, dtype=parameter.dtype) for parameter in parameters]

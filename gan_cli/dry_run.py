@@ -1,11 +1,8 @@
 """What a run would cost, from a few steps of it."""
 
-import resource
-import sys
 from collections.abc import Iterator
 
-import torch
-
+from gan_cli.memory import peak_bytes
 from gan_cli.run import Run
 from gan_cli.stopwatch import Stopwatch
 
@@ -28,18 +25,10 @@ def dry_run(run: Run) -> Iterator[str]:
     run.meter.check()
     speed = (run.images_seen - seen) / _MEASURED / seconds
     yield f"{speed:,.0f} images/s: about {_duration(seconds * run.total_steps)}"
-    yield f"peak memory {_peak_memory(run.device) / 2**20:,.0f} MB on {run.device.type}"
+    yield f"peak memory {peak_bytes(run.device) / 2**20:,.0f} MB on {run.device.type}"
     checkpoint = sum(tensor.numel() * tensor.element_size() for tensor in run.state().tensors.values())
     kept = max(1, run.train.keep) if run.train.checkpoint_every else 0
     yield f"disk {checkpoint * kept / 2**20:,.0f} MB for {kept} checkpoints of {checkpoint / 2**20:,.1f} MB"
-
-
-def _peak_memory(device: torch.device) -> int:
-    """Bytes: of the whole process on the CPU, of PyTorch's allocations on a GPU."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device)
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def _duration(seconds: float) -> str:

@@ -10,6 +10,7 @@ from gan_cli.best import Best, evaluations
 from gan_cli.evaluation.evaluator import Evaluation
 from gan_cli.evaluation.measure import finite
 from gan_cli.files import write_json
+from gan_cli.memory import peak_bytes
 from gan_cli.progress import StepBar, figures
 from gan_cli.run import Run
 from gan_cli.stopwatch import Stopwatch
@@ -146,6 +147,7 @@ class Report:
                 "images_seen": self._run.images_seen,
                 "wall_s": self._wall_s,
                 "images_per_s": round(speed, 1),
+                "peak_memory_mb": round(peak_bytes(self._run.device) / 2**20),
                 "parameters": self._run.parameters(),
             },
         )

@@ -1,5 +1,6 @@
 """The real objects of one training run."""
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gan_cli import checkpoint
+from gan_cli import checkpoint, memory
 from gan_cli.checkpoint import Checkpoint
 from gan_cli.dials import Dial
 from gan_cli.ema import EMA
@@ -150,6 +151,14 @@ class Run:
         self.meter.check()
         checkpoint.save(self.directory.best, self.state())
 
+    def with_less_memory(self) -> str:
+        """What to type to train the same with less memory."""
+        batch = self.train.batch_size
+        smaller = memory.smaller_batch(batch, int(self.config["model"]["discriminator"].get("packing", 1)))
+        if smaller is None:
+            return "smaller widths of the model need less"
+        return f"train.batch_size={smaller} needs about half of what train.batch_size={batch} does"
+
     def description(self) -> list[str]:
         """The arithmetic that the configuration implies, for a person."""
         shape = "×".join(map(str, self.facts["sample_shape"]))
@@ -157,9 +166,25 @@ class Run:
         return [
             str(self.directory.path),
             ", ".join(f"{name} {count:,} parameters" for name, count in self.parameters().items()),
+            self._size(),
             f"{self.facts['num_samples']:,} samples of {shape}; {self.total_steps:,} steps of {self.train.batch_size} "
             f"samples; {device['type']}, {device['precision']}, {self.facts['threads']} threads",
         ]
+
+    def _size(self) -> str:
+        """What lies in memory throughout."""
+        weights = [tensor for network in self.networks.values() for tensor in network.state_dict().values()]
+        moved = [parameter for network in self.game.networks.values() for parameter in network.parameters()]
+        states = [
+            state for player in self.game.players for state in checkpoint.expected_state(player.optimizer).values()
+        ]
+        sizes = {
+            "weights": sum(tensor.numel() * tensor.element_size() for tensor in weights),
+            "gradients": sum(parameter.numel() * parameter.element_size() for parameter in moved),
+            "optimizers": sum(dtype.itemsize * math.prod(shape) for dtype, shape in states),
+            "data": math.prod(self.preview.dataset.samples.shape) * self.preview.dataset.samples.element_size(),
+        }
+        return "in memory: " + ", ".join(f"{name} {size / 2**20:,.1f} MB" for name, size in sizes.items())
 
     def parameters(self) -> dict[str, int]:
         """The number of parameters of each network of the game that has any."""

@@ -189,8 +189,9 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "gan_cli.run": (
         *("gan_cli.checkpoint", "gan_cli.dials", "gan_cli.ema", "gan_cli.games.game", "gan_cli.meter"),
         *("gan_cli.preview", "gan_cli.run_directory", "gan_cli.schema", "gan_cli.sampling", "gan_cli.step"),
-        "gan_cli.evaluation.evaluator",
+        *("gan_cli.evaluation.evaluator", "gan_cli.memory"),
     ),
+    "gan_cli.memory": ("gan_cli.errors",),
     # What replays a game's steps knows none by name.
     "gan_cli.replay": (
         *("gan_cli.replay", "gan_cli.data.batches", "gan_cli.schema", "gan_cli.step", "gan_cli.streams"),

@@ -121,7 +121,7 @@ def curves(run: str) -> dict[str, list[tuple[int, float]]]:
 
 def summary(run: str) -> Line:
     content = json.loads(Path(run, "summary.json").read_text())
-    return {key: value for key, value in content.items() if key not in ("wall_s", "images_per_s")}
+    return {key: value for key, value in content.items() if key not in ("wall_s", "images_per_s", "peak_memory_mb")}
 
 
 def assert_same_story(one: str, other: str) -> None:

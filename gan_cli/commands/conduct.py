@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from omegaconf import OmegaConf
 
-from gan_cli.errors import GanCliError, Refused
+from gan_cli.errors import GanCliError, Refused, RunFailed
 from gan_cli.files import replacing
 from gan_cli.parse import typed_as
 from gan_cli.resume import check_changes
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from gan_cli.targets import Trust
 
 log = logging.getLogger("gan_cli.train")
+
+TOO_LARGE = "the networks or the data are too large; smaller widths of the model, or data.limit=N, need less"
 
 
 def begun(config: Config, directory: RunDirectory, trusted: "Trust" = None, init_from: str | None = None) -> "Run":
@@ -34,10 +36,11 @@ def begun(config: Config, directory: RunDirectory, trusted: "Trust" = None, init
         Refused: as `build`.
     """
     # Torch takes seconds to import: only now is it clear that it is needed.
-    from gan_cli import checkpoint
+    from gan_cli import checkpoint, memory
     from gan_cli.build import build
 
-    run = build(config, directory, trusted=trusted)
+    with memory.enough(Refused, TOO_LARGE):
+        run = build(config, directory, trusted=trusted)
     if init_from is not None:
         stored = checkpoint.load(checkpoint.resolve(Path(init_from).expanduser()))
         for name, network in run.networks.items():
@@ -106,6 +109,7 @@ def conduct(run: "Run") -> None:
         Diverged: a loss was not finite.
         Stopped: a signal ended the run after its state was saved.
     """
+    from gan_cli import memory
     from gan_cli.loop import train
     from gan_cli.progress import step_bar
     from gan_cli.report import Report
@@ -117,6 +121,7 @@ def conduct(run: "Run") -> None:
     try:
         directory.write_status("running", run.step)
         with (
+            memory.enough(RunFailed, run.with_less_memory()),
             listening() as stop,
             Tracker(directory, run.step, run.hparams, run.curves) as tracker,
             step_bar(run.total_steps, run.step) as bar,

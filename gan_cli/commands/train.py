@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from gan_cli.command_schema import CommandConf, SearchMethod
 from gan_cli.commands import entry, sweeper
-from gan_cli.commands.conduct import begun, conduct, take_up
+from gan_cli.commands.conduct import TOO_LARGE, begun, conduct, take_up
 from gan_cli.commands.resumed import into_run_directory, original_configuration, typed_now
 from gan_cli.commands.sweep_job import run_job
 from gan_cli.conf_dir import CONF_DIR
@@ -68,7 +68,7 @@ def _new(plain: dict[str, Any], command: CommandConf, directory: RunDirectory) -
 
 
 def _resumed(plain: dict[str, Any], command: CommandConf, directory: RunDirectory) -> "Run | None":
-    from gan_cli import history
+    from gan_cli import history, memory
     from gan_cli.build import build
 
     assert command.resume is not None
@@ -78,7 +78,8 @@ def _resumed(plain: dict[str, Any], command: CommandConf, directory: RunDirector
     config = parse_stored(laid_over(before, plain, original_configuration(directory.path), typed_now()))
     check_changes(before, to_plain(config), command.allow_changes)
     facts = typed_as(Facts, stored.facts, "the checkpoint's facts")
-    run = build(config, directory, stored, command.trust)
+    with memory.enough(Refused, TOO_LARGE):
+        run = build(config, directory, stored, command.trust)
     if run.facts["data_digest"] != facts.data_digest and "data" not in command.allow_changes:
         raise Refused("the data are not those that the run was started with; allow_changes=[data] goes on all the same")
     if not take_up(run, facts):

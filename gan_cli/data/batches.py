@@ -60,15 +60,17 @@ class Batches:
         self._order: tuple[int, Tensor] = (-1, torch.empty(0))
 
     def __call__(self, number: int) -> Batch:
-        """Batch `number`; an index into data that lie on the device."""
+        """Batch `number`, on the device of the streams."""
         epoch, position = divmod(number, self.per_epoch)
         start = position * self.batch_size
         chosen = self._epoch_order(epoch)[start : start + self.batch_size]
-        samples = self.dataset.samples[chosen]
+        device = self._streams.device  # where data too large for it are brought batch by batch
+        samples = self.dataset.samples[chosen].to(device, non_blocking=True)
+        labels = None if self.dataset.labels is None else self.dataset.labels[chosen].to(device, non_blocking=True)
         if self._flip:
             mirrored = self._streams.uniform("data/flip", number, (len(samples), 1, 1, 1)) < 0
             samples = torch.where(mirrored, samples.flip(-1), samples)
-        return Batch(as_network_input(samples), None if self.dataset.labels is None else self.dataset.labels[chosen])
+        return Batch(as_network_input(samples), labels)
 
     def size(self, number: int) -> int:
         """How many samples batch `number` holds."""

@@ -1,0 +1,57 @@
+"""How much memory a run takes, and what is told where there is not enough."""
+
+import re
+import resource
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from gan_cli.errors import GanCliError
+
+_LACK = ("DefaultCPUAllocator: can't allocate memory", "DefaultCPUAllocator: not enough memory")
+_ASKED = re.compile(r"[Tt]ried to allocate ([\d.]+) (bytes|KiB|MiB|GiB)")
+_UNITS = {"bytes": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
+_OF_GPU = 0.4  # of its free memory that data may take; the rest is for what the step makes
+
+
+def peak_bytes(device: torch.device) -> int:
+    """The most memory so far: of the whole process on the CPU, of PyTorch's allocations on a GPU."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def fits_beside_training(size: int, free: int) -> bool:
+    """Whether data of so many bytes may lie on a GPU with so many free; otherwise each batch is brought there."""
+    return size <= _OF_GPU * free
+
+
+def smaller_batch(batch: int, packing: int) -> int | None:
+    """About half of a batch, in whole packs; None where that is no batch any more."""
+    half = batch // 2 // packing * packing
+    return half if half > 0 else None
+
+
+@contextmanager
+def enough(kind: type[GanCliError], advice: str) -> Iterator[None]:
+    """Tell of a lack of memory in the block in a sentence.
+
+    Args:
+        advice: what to type.
+
+    Raises:
+        GanCliError: of this kind, where memory was asked for that there is not. (The system may also kill the process
+            later, when memory that it has promised is used.)
+    """
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        text = str(error)
+        if not isinstance(error, MemoryError | torch.OutOfMemoryError) and not any(words in text for words in _LACK):
+            raise
+        asked = _ASKED.search(text)
+        size = f" ({float(asked[1]) * _UNITS[asked[2]] / 2**20:,.0f} MB more were asked for)" if asked else ""
+        raise kind(f"out of memory{size}: {advice}") from error
