@@ -37,8 +37,8 @@ test: $(READY) ## The quick tests, on every core
 test-all: $(READY) ## All tests, the slow ones too
 	$(BIN)/pytest -n auto -m "not gpu"
 
-bench: $(READY) ## Measure the training step
-	$(BIN)/python benchmarks/step.py
+bench: $(READY) ## Measure the training step and the start, beside the loops that people copy (a few minutes)
+	$(BIN)/python benchmarks/bench.py
 
 clean: ## Remove .venv and caches; runs stay
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache build dist

@@ -3,6 +3,7 @@
 import os
 import platform
 import statistics
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -71,4 +72,8 @@ def machine() -> str:
 
 def table(title: str, rows: Iterable[Row]) -> str:
     """Rows under a heading, as Markdown."""
-    return "\n".join([f"### {title}", "", HEAD, *map(str, rows), ""])
+    lines = [f"### {title}", "", HEAD]
+    for row in rows:
+        lines.append(str(row))
+        print(f"{row.name}: {row.ratio:.2f}", file=sys.stderr)  # the table comes when it is whole
+    return "\n".join([*lines, ""])
