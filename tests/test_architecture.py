@@ -125,7 +125,15 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "gan_cli.progress": (),
     "gan_cli.conf_dir": (),
     "gan_cli.models": ("gan_cli.models",),
-    "gan_cli.data": ("gan_cli.data", "gan_cli.streams", "gan_cli.errors", "gan_cli.console", "gan_cli.files"),
+    # Which of several processes this is knows nothing of what they do.
+    "gan_cli.ranks.ranks": (),
+    "gan_cli.data": (
+        *("gan_cli.data", "gan_cli.streams", "gan_cli.errors", "gan_cli.console", "gan_cli.files"),
+        "gan_cli.ranks.ranks",
+    ),
+    "gan_cli.ranks": (
+        *("gan_cli.ranks", "gan_cli.errors", "gan_cli.streams", "gan_cli.traits", "gan_cli.models.minibatch_std"),
+    ),
     # One floor up.
     "gan_cli.bounds": ("gan_cli.errors",),
     "gan_cli.schema": ("gan_cli.bounds",),
@@ -141,7 +149,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "gan_cli.latents": ("gan_cli.streams",),
     "gan_cli.meter": ("gan_cli.errors",),
     "gan_cli.images": ("gan_cli.files",),
-    "gan_cli.accelerate": ("gan_cli.errors", "gan_cli.schema"),
+    "gan_cli.accelerate": ("gan_cli.errors", "gan_cli.ranks.ranks", "gan_cli.schema"),
     "gan_cli.parse": (
         *("gan_cli.bounds", "gan_cli.command_schema", "gan_cli.errors", "gan_cli.relations", "gan_cli.schema"),
         "gan_cli.suggest",
@@ -158,6 +166,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "gan_cli.evaluation": (
         *("gan_cli.evaluation", "gan_cli.metrics", "gan_cli.extractors", "gan_cli.data", "gan_cli.sampling"),
         *("gan_cli.streams", "gan_cli.images", "gan_cli.plots", "gan_cli.files", "gan_cli.digests", "gan_cli.schema"),
+        "gan_cli.ranks.ranks",
     ),
     "gan_cli.doctor": ("gan_cli.doctor", "gan_cli.errors"),
     # Runs are compared from their directories, and drawn from by their checkpoints alone.
@@ -180,7 +189,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "gan_cli.run": (
         *("gan_cli.checkpoint", "gan_cli.dials", "gan_cli.ema", "gan_cli.games.game", "gan_cli.meter"),
         *("gan_cli.preview", "gan_cli.run_directory", "gan_cli.schema", "gan_cli.sampling"),
-        "gan_cli.evaluation.evaluator",
+        *("gan_cli.evaluation.evaluator", "gan_cli.ranks.ranks"),
     ),
     # Several runs are moved as one by the same games; how they are told of is theirs.
     "gan_cli.together": (

@@ -25,6 +25,8 @@ _NOT_OF_A_RUN = {f.name for f in fields(CommandConf)} | {"hydra"}
 def into_run_directory(arguments: Sequence[str]) -> list[str]:
     """The arguments for Hydra: those of a run to resume are put before what is typed now, and its directory is set.
 
+    (Of several ranks this is the first one's way; the others come by `joining`.)
+
     Raises:
         Refused: there is no such run; or a new run would be written into the directory of an old one, which Hydra
             would do before any check of ours.
@@ -46,6 +48,20 @@ def into_run_directory(arguments: Sequence[str]) -> list[str]:
         if (directory / name).is_symlink():
             raise Refused(f"{directory / name} is a link: it would be written through to another place; remove it")
     RunDirectory(directory).check_unused()
+    return _taking_up(arguments, directory)
+
+
+def joining(directory: Path, arguments: Sequence[str]) -> list[str]:
+    """The arguments for Hydra of a rank that trains with the first one in its directory, and writes nothing there."""
+    typed = {_key(argument) for argument in arguments if not argument.endswith("=null")}
+    logged = "hydra/job_logging"
+    plain = [argument for argument in arguments if _key(argument) not in (logged, "hydra.run.dir")]
+    taken = _taking_up(plain, directory) if "resume" in typed else [*plain, f"hydra.run.dir={directory}"]
+    left = [argument for argument in taken if _key(argument) != "hydra.output_subdir"]
+    return [*left, "hydra.output_subdir=null", f"{logged}=console", "hydra.job_logging.root.level=WARNING"]
+
+
+def _taking_up(arguments: Sequence[str], directory: Path) -> list[str]:
     resume = next(argument for argument in arguments if argument.startswith("resume="))
     return [
         *(override for override in original_overrides(directory) if _key(override) not in map(_key, arguments)),
