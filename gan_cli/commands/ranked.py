@@ -1,5 +1,6 @@
 """gan-train as torchrun starts it: the first rank is the command, the others follow it."""
 
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -28,6 +29,8 @@ def run(main: Callable[[], Any], program: str) -> int:
     except RuntimeError as error:  # of the store: nobody answers at MASTER_ADDR, or not any more
         print(f"{program}: the ranks cannot find each other: {str(error).splitlines()[0]}", file=sys.stderr)
         return entry.FAILED
+    if code:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # torchrun sends it when the first has ended; this one ends too
     ranks.leave(code)
     return code
 
