@@ -52,13 +52,15 @@ def into_run_directory(arguments: Sequence[str]) -> list[str]:
 
 
 def joining(directory: Path, arguments: Sequence[str]) -> list[str]:
-    """The arguments for Hydra of a rank that trains with the first one in its directory, and writes nothing there."""
-    typed = {_key(argument) for argument in arguments if not argument.endswith("=null")}
-    logged = "hydra/job_logging"
-    plain = [argument for argument in arguments if _key(argument) not in (logged, "hydra.run.dir")]
-    taken = _taking_up(plain, directory) if "resume" in typed else [*plain, f"hydra.run.dir={directory}"]
-    left = [argument for argument in taken if _key(argument) != "hydra.output_subdir"]
-    return [*left, "hydra.output_subdir=null", f"{logged}=console", "hydra.job_logging.root.level=WARNING"]
+    """The arguments for Hydra of a rank that trains with the first one, whose directory this is, and writes nothing.
+
+    Hydra would make a directory that is named to it, even one that the first rank has just removed again.
+    """
+    resuming = any(argument.startswith("resume=") and argument != "resume=null" for argument in arguments)
+    taken = _taking_up(arguments, directory) if resuming else arguments
+    silent = ("hydra.run.dir=.", "hydra.output_subdir=null", "hydra/job_logging=console")
+    left = [argument for argument in taken if _key(argument) not in map(_key, silent)]
+    return [*left, *silent, "hydra.job_logging.root.level=ERROR"]
 
 
 def _taking_up(arguments: Sequence[str], directory: Path) -> list[str]:

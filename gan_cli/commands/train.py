@@ -54,6 +54,7 @@ def main(composed: DictConfig) -> None:
         from gan_cli.ranks.many import connected
 
         ranks = connected()
+        directory = directory if ranks.leads else RunDirectory(Path(str(ranks.directory())))
     with entry.job(), ExitStack() as held:
         if ranks.leads:  # the others write nothing
             held.enter_context(directory.claimed(resuming))

@@ -192,7 +192,10 @@ class Many(Ranks):
 
     def _await(self, keys: Sequence[str]) -> None:
         """Wait for words that other ranks leave; raises what one of them ended with instead."""
+        end = time.monotonic() + TIMEOUT.total_seconds()
         while not self.store.check(list(keys)):
+            if time.monotonic() > end:
+                raise RunFailed(f"not all of {self.size} ranks have come within {TIMEOUT}: {', '.join(keys)}")
             for rank in range(self.size):
                 if rank != self.rank and self._has(f"ended/{rank}") and not self.store.check(list(keys)):
                     reason = self._word(f"reason/{rank}") if self._has(f"reason/{rank}") else "it ended"

@@ -179,12 +179,12 @@ def test_a_rank_has_the_gpu_of_its_number(monkeypatch: pytest.MonkeyPatch) -> No
         accelerate.prepare(DeviceConf(type=DeviceType.cuda, threads=None, index=1), SECOND)
 
 
-def test_the_other_ranks_write_nothing_and_stand_in_the_same_directory() -> None:
+def test_the_other_ranks_have_hydra_make_and_log_nothing() -> None:
     typed = ["loss=bce", "hydra.run.dir=elsewhere", "hydra/job_logging=run", "hydra.output_subdir=x"]
-    assert joining(Path("/runs/a"), typed) == [
-        *("loss=bce", "hydra.run.dir=/runs/a", "hydra.output_subdir=null", "hydra/job_logging=console"),
-        "hydra.job_logging.root.level=WARNING",
-    ]
+    silent = ["hydra.run.dir=.", "hydra.output_subdir=null", "hydra/job_logging=console"]
+    silent += ["hydra.job_logging.root.level=ERROR"]
+    assert joining(Path("/runs/a"), typed) == ["loss=bce", *silent]
+    assert joining(Path("/runs/a"), ["seed=1", "resume=/runs/a"]) == ["resume=/runs/a", "seed=1", *silent]
 
 
 def test_another_number_of_ranks_is_told_when_a_run_is_taken_up(
