@@ -32,7 +32,9 @@ class SharedBatchNorm(_BatchNorm):
         if not self.training or self.momentum is None:
             return super().forward(inputs)
         exact = inputs if inputs.dtype == torch.float64 else inputs.float()
-        own_var, own_mean = torch.var_mean(exact, [0, *range(2, exact.dim())], correction=0)
+        over, shape = [0, *range(2, exact.dim())], (1, -1, *(1,) * (exact.dim() - 2))
+        own_mean = exact.mean(over)
+        own_var = (exact - own_mean.reshape(shape)).square().mean(over)  # torch.var_mean takes ten times as long
         means, variances = _of_all(torch.stack([own_mean, own_var]), self.ranks).unbind(1)
         mean = means.mean(0)
         variance = (variances + (means - mean).square()).mean(0)
@@ -41,7 +43,6 @@ class SharedBatchNorm(_BatchNorm):
         if self.affine:
             scale = scale * self.weight
         shift = -mean * scale + (self.bias if self.affine else 0)
-        shape = (1, -1, *(1,) * (exact.dim() - 2))
         return torch.addcmul(shift.reshape(shape), exact, scale.reshape(shape)).to(inputs.dtype)
 
     @torch.no_grad()

@@ -18,16 +18,16 @@ from safetensors.torch import load_file
 from gan_cli.ranks.ranks import ALONE
 
 POINTS = [
-    *("data=gaussian2d", "data.num_samples=64", "model.generator.widths=[16]", "model.discriminator.widths=[16]"),
-    *("latent.dim=4", "train.batch_size=16", "train.steps=12", "optim=sgd", "optim.lr=0.05", "train.evaluate_every=0"),
+    *("data=gaussian2d", "data.num_samples=256", "model.generator.widths=[16]", "model.discriminator.widths=[16]"),
+    *("latent.dim=4", "train.batch_size=128", "train.steps=12", "optim=sgd", "optim.lr=0.05", "train.evaluate_every=0"),
 ]
 IMAGES = [
-    *("data.limit=64", "latent.dim=4", "train.batch_size=16", "train.steps=12", "optim=sgd", "optim.lr=0.05"),
+    *("data.limit=256", "latent.dim=4", "train.batch_size=128", "train.steps=12", "optim=sgd", "optim.lr=0.05"),
     *("model.generator.widths=[16]", "model.discriminator.widths=[16]", "train.evaluate_every=0"),
 ]
 DCGAN = [
     *("model=dcgan", "model.generator.hidden=16", "model.generator.widths=[8,4]", "model.discriminator.hidden=16"),
-    *("model.discriminator.widths=[4,4]", "data.limit=64", "latent.dim=4", "train.batch_size=16", "train.steps=12"),
+    *("model.discriminator.widths=[4,4]", "data.limit=256", "latent.dim=4", "train.batch_size=128", "train.steps=12"),
     *("optim=sgd", "optim.lr=0.05", "train.evaluate_every=0"),
 ]
 BATCH_NORM = "model.discriminator.norm=batch"
@@ -51,7 +51,7 @@ CASES: dict[str, list[str]] = {
     "fakes": [*POINTS, "train.reuse=fakes"],
     "packing": [*POINTS, "model.discriminator.packing=2", "penalty=gp", "critic.noise=0.1"],
     "minibatch_std": [*POINTS, "model.discriminator.minibatch_std=4"],
-    "ragged": [*POINTS, "data.num_samples=44", "data.drop_last=false"],
+    "ragged": [*POINTS, "data.num_samples=300", "data.drop_last=false"],
     "momentum": [*POINTS, "optim.momentum=0.9", "ema.half_life=50"],
     "norm_of_points": [*POINTS, BATCH_NORM],
     "ada": [*IMAGES, "augment=ada", "augment.images=200", "augment.every=1", "augment.p=0.5", "critic.flip=true"],
@@ -60,7 +60,7 @@ CASES: dict[str, list[str]] = {
     "dcgan_fixed_batch": [*DCGAN, "sampling.batch_norm=batch"],
     "dcgan_classes": [*DCGAN, "model.conditional=projection"],
     "measured": [
-        *(*DCGAN, "data.limit=300", "train.evaluate_every=1", "evaluate.num_images=150", "evaluate.final_images=0"),
+        *(*DCGAN, "data.limit=1200", "train.evaluate_every=1", "evaluate.num_images=600", "evaluate.final_images=0"),
         *("evaluate.extractor=random_v1", "sampling.batch_norm=batch"),
     ],
 }
@@ -148,7 +148,7 @@ def test_the_ranks_hold_the_same_bits(case: str, pairs: Callable[[str], Pair]) -
 @pytest.mark.parametrize("case", ["bce_r1", "rasgan_dragan", "ada", "dcgan"])
 def test_the_tolerance_would_show_a_mistake(case: str, pairs: Callable[[str], Pair]) -> None:
     pair = pairs(case)
-    halved = [option.replace("train.batch_size=16", "train.batch_size=8") for option in CASES[case]]
+    halved = [option.replace("train.batch_size=128", "train.batch_size=64") for option in CASES[case]]
     before = ranks_worker.tensors(ranks_worker.built(CASES[case], ALONE))
     assert furthest(pair.state(0, case), before) > 50 * TOLERANCE  # it has moved
     assert furthest(ranks_worker.trained(halved, ALONE)[1], pair.state(0, case)) > 50 * TOLERANCE
