@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from gan_cli.allocator import keep_freed_memory
 from gan_cli.errors import Refused
 from gan_cli.optimizers import without_compiler
+from gan_cli.ranks.ranks import ALONE, Ranks
 from gan_cli.schema import Compile, DeviceConf, Precision
 
 log = logging.getLogger("gan_cli.train")
@@ -19,8 +20,8 @@ log = logging.getLogger("gan_cli.train")
 _CPP_COMPILERS = ("c++", "g++", "clang++", "cl")
 
 
-def prepare(conf: DeviceConf) -> torch.device:
-    """The device asked for, with the number of threads set.
+def prepare(conf: DeviceConf, ranks: Ranks = ALONE) -> torch.device:
+    """The device asked for, with the number of threads set; of several ranks each has a GPU of its own.
 
     Raises:
         Refused: there is no GPU that this PyTorch can use.
@@ -38,6 +39,8 @@ def prepare(conf: DeviceConf) -> torch.device:
             supported for name, supported in torch.cpu.get_capabilities().items() if "bf16" in name
         ):
             log.warning("this processor has no bfloat16 instructions: device.precision=fp32 is many times as fast")
+    if ranks.size > 1 and conf.type.name == "cuda":
+        return _gpu_of(ranks, conf.index)
     if conf.index is None:
         return torch.device(conf.type.name)
     if conf.type.name == "cpu":
@@ -45,6 +48,20 @@ def prepare(conf: DeviceConf) -> torch.device:
     if conf.index >= torch.cuda.device_count():
         raise Refused(f"device.index={conf.index}: there are {torch.cuda.device_count()} GPUs, counted from 0")
     return torch.device("cuda", conf.index)
+
+
+def _gpu_of(ranks: Ranks, index: int | None) -> torch.device:
+    count = torch.cuda.device_count()
+    if index is not None:
+        raise Refused(
+            f"device.index={index}: each of {ranks.size} ranks has a GPU of its own, so leave device.index out"
+        )
+    if ranks.local_rank >= count:
+        raise Refused(
+            f"there is no GPU for process {ranks.local_rank} of this host, which has {count}: "
+            f"torchrun --nproc-per-node={count}"
+        )
+    return torch.device("cuda", ranks.local_rank)
 
 
 def autocast(device: torch.device, precision: Precision) -> Callable[[], AbstractContextManager[Any]]:

@@ -35,6 +35,10 @@ from gan_cli.networks import (
 from gan_cli.objective import Objective, build_objective
 from gan_cli.parse import to_plain
 from gan_cli.preview import Preview
+from gan_cli.ranks import fits
+from gan_cli.ranks.batch_norm import share_statistics
+from gan_cli.ranks.draws import SharedStreams
+from gan_cli.ranks.ranks import ALONE, Ranks
 from gan_cli.replay.choose import choose as choose_play
 from gan_cli.replay.tape import Tape, TapedBatches, TapedStreams
 from gan_cli.resume import flattened
@@ -47,8 +51,17 @@ from gan_cli.unroll import can_unroll
 from gan_cli.view import View
 
 
-def build(config: Config, directory: RunDirectory, stored: Checkpoint | None = None, trusted: Trust = None) -> Run:
+def build(
+    config: Config,
+    directory: RunDirectory,
+    stored: Checkpoint | None = None,
+    trusted: Trust = None,
+    ranks: Ranks = ALONE,
+) -> Run:
     """A run at step 0, or where a checkpoint left it.
+
+    Args:
+        ranks: of which this process is one. Nothing is asked of the others here, but to let one load the data first.
 
     Raises:
         Refused: the parts do not fit each other, the data, the device or the checkpoint.
@@ -56,14 +69,19 @@ def build(config: Config, directory: RunDirectory, stored: Checkpoint | None = N
     if stored is not None:
         averaged = () if config.ema.half_life is None else ("ema",)
         check_fit(stored, config, trusted, ("generator", "discriminator", *averaged))
-    device = accelerate.prepare(config.device)
+    device = accelerate.prepare(config.device, ranks)
     streams, tape = Streams(config.seed, device), Tape()
-    taped = TapedStreams(config.seed, device, tape)
-    loaded = load_data(config, trusted)
-    facts, dataset = _facts(loaded, device), _placed(loaded, device)  # the digest is taken where the data lie already
+    alone = ranks.size == 1
+    shared = streams if alone else SharedStreams(config.seed, device, ranks)
+    taped = TapedStreams(config.seed, device, tape) if alone else shared
+    with ranks.first_on_host():
+        loaded = load_data(config, trusted)
+    facts = _facts(loaded, device) | {"ranks": ranks.size}  # the digest is taken where the data lie already
+    dataset = _placed(loaded, device)
     data, known = config.data, DataFacts.of(loaded)
     known.check_labelled(config)
-    batches = Batches(dataset, config.train.batch_size, streams, data.shuffle, data.drop_last, data.flip)
+    batches = Batches(dataset, config.train.batch_size, shared, data.shuffle, data.drop_last, data.flip, ranks)
+    fits.check_batches(ranks, config.train.batch_size, len(dataset), data.drop_last, packing(config))
     total_steps = config.train.steps or -(-config.train.epochs * batches.per_epoch // config.train.d_steps)
     epoch_steps = max(1, round(batches.per_epoch / config.train.d_steps))
     config = with_horizon(config, total_steps, epoch_steps)
@@ -72,6 +90,10 @@ def build(config: Config, directory: RunDirectory, stored: Checkpoint | None = N
     half_life = schedules.follow(config.ema.half_life, 0)
     ema = EMA(generator, half_life, config.ema.ramp_up) if half_life is not None else None
     objective = build_objective(config, discriminator, trusted)
+    sizes = (config.train.batch_size, len(dataset), data.drop_last, packing(config))
+    fits.check_parts(ranks, discriminator, *sizes, config.train.unroll)
+    for network in (generator, discriminator):
+        share_statistics(network, ranks)
     augment = objective.augment.made
     if augment.adaptive is not None:
         augment.adaptive.to(device)
@@ -104,13 +126,15 @@ def build(config: Config, directory: RunDirectory, stored: Checkpoint | None = N
         unroll=config.train.unroll,
         clip_norm=optim.clip_norm,
         compiled=accelerate.compiled(config.device),
+        gather=ranks.gathered,
+        reduce=ranks.sum_gradients,
     )
     opened = functools.cache(open_extractor)
 
     def evaluator(count: int, thorough: bool) -> Evaluator | None:
         if not config.train.evaluate_every or not count:
             return None
-        return choose(dataset, facts["data_digest"], config.evaluate, device, count, thorough, opened)
+        return choose(dataset, facts["data_digest"], config.evaluate, device, count, thorough, opened, ranks)
 
     run = Run(
         directory=directory,
@@ -124,10 +148,11 @@ def build(config: Config, directory: RunDirectory, stored: Checkpoint | None = N
         samplers=samplers,
         total_steps=total_steps,
         selection=evaluator(config.evaluate.num_images, thorough=False),
-        play=choose_play(config, game, tape, device),
+        play=choose_play(config, game, tape, device, alone),
         final=evaluator(config.evaluate.final_images, thorough=True),
         dials=_dials(config, game, objective, ema),
         ema=ema,
+        ranks=ranks,
     )
     if stored is not None:
         run.restore(stored)

@@ -5,7 +5,8 @@ GanCliError
 │   └── Incompatible    in a sweep: an empty cell of the grid, not a mistake
 └── RunFailed   exit 1: a run that had started
     ├── Diverged
-    └── Pruned
+    ├── Pruned
+    └── RankLost
 
 KeyboardInterrupt
 └── Stopped     exit 130 (Ctrl-C) or 143 (SIGTERM), after saving; it also ends a sweep, which `Exception` would not
@@ -38,6 +39,18 @@ class Diverged(RunFailed):
 
 class Pruned(RunFailed):
     """A search ended the run because others had done better by then."""
+
+
+class RankLost(RunFailed):
+    """Another of the processes that train a run could not be reached any more.
+
+    Attributes:
+        speaks: whether this process is the one that tells of it.
+    """
+
+    def __init__(self, text: str, speaks: bool) -> None:
+        super().__init__(text)
+        self.speaks = speaks
 
 
 class Stopped(KeyboardInterrupt):

@@ -33,7 +33,9 @@ def train(run: Run, report: Report, stop: StopRequest) -> str:
         while True:
             run.advance()
             report.advance()
-            reason = _after_step(run, report, stop)
+            # Of several ranks none may stop without the others, which would wait for it.
+            signal_number, seconds = run.ranks.agreed(stop.signal_number or 0, report.seconds)
+            reason = _after_step(run, report, StopRequest(signal_number or None), seconds)
             if reason is not None:
                 return reason
 
@@ -89,7 +91,8 @@ def _kept_if_diverged(run: Run) -> Iterator[None]:
     try:
         yield
     except Diverged:
-        checkpoint.save(run.directory.checkpoints / f"diverged_step_{run.step:08d}.safetensors", run.state())
+        if run.ranks.leads:
+            checkpoint.save(run.directory.checkpoints / f"diverged_step_{run.step:08d}.safetensors", run.state())
         raise
 
 
@@ -101,10 +104,14 @@ def _begin(run: Run, report: Report) -> None:
             report.save()  # a full disk is found out now, and a run killed early can be resumed
 
 
-def _after_step(run: Run, report: Report, stop: StopRequest) -> str | None:
-    """All that is due after a step; returns the reason for ending, if there is one."""
+def _after_step(run: Run, report: Report, stop: StopRequest, seconds: float | None = None) -> str | None:
+    """All that is due after a step; returns the reason for ending, if there is one.
+
+    Args:
+        seconds: that the run has taken; None: as the report has it.
+    """
     every = run.train
-    reason = _reason_to_end(run, report)
+    reason = _reason_to_end(run, report.seconds if seconds is None else seconds)
     stopping = reason is None and stop.signal_number is not None
 
     in_turn = _due(every.log_every, run.step, None) or (run.step == 1 and every.log_every > 0)
@@ -158,9 +165,9 @@ def _due(every: int, step: int, reason_to_end: str | None) -> bool:
     return every > 0 and (reason_to_end is not None or step % every == 0)
 
 
-def _reason_to_end(run: Run, report: Report) -> str | None:
+def _reason_to_end(run: Run, seconds: float) -> str | None:
     if run.step >= run.total_steps:
         return _ALL_DONE
-    if run.train.minutes is not None and report.seconds >= 60 * run.train.minutes:
+    if run.train.minutes is not None and seconds >= 60 * run.train.minutes:
         return f"train.minutes={run.train.minutes:g} spent"
     return None

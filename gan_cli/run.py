@@ -16,10 +16,13 @@ from gan_cli.evaluation.evaluator import Evaluation, Evaluator
 from gan_cli.games.game import Game
 from gan_cli.meter import Meter
 from gan_cli.preview import Preview
+from gan_cli.ranks.ranks import ALONE, Ranks
 from gan_cli.run_directory import RunDirectory
 from gan_cli.sampling import Sampler
 from gan_cli.schema import TrainConf
 from gan_cli.step import Stats
+
+_SELECTION = "evaluation/selection"
 
 
 @dataclass
@@ -39,6 +42,7 @@ class Run:
         dials: turned before each step.
         hparams: what tells the run from others beside it, by key; by default its whole configuration.
         hopeless: whether the run should end, by a step and what was measured there.
+        ranks: the processes that train the run together.
         step: finished steps.
     """
 
@@ -58,6 +62,7 @@ class Run:
     ema: EMA | None = None
     hparams: Mapping[str, Any] = field(default_factory=dict)
     hopeless: Callable[[int, Mapping[str, float]], bool] = lambda step, values: False
+    ranks: Ranks = ALONE
     meter: Meter = field(default_factory=Meter)
     step: int = 0
 
@@ -77,7 +82,16 @@ class Run:
         if self.selection is None:
             return None
         weights, sampler = next(iter(self.samplers.items()))
-        return self.selection.evaluate(sampler.of_stream("evaluation/selection"), weights)
+        return self.selection.evaluate(sampler.of_stream(_SELECTION), weights)
+
+    def assist(self, final: bool) -> None:
+        """This rank's share of the work of `select`, or of `evaluate` at the end, which the first rank does."""
+        evaluator = self.final if final else self.selection
+        for sampler in self.samplers.values():
+            if evaluator is not None:
+                evaluator.assist(sampler if final else sampler.of_stream(_SELECTION))
+            if not final:
+                return
 
     def evaluate(self) -> Iterator[Evaluation]:
         """What the generator is worth at the end, with each of its weights, of samples that no choice has seen: those
@@ -127,13 +141,18 @@ class Run:
         self.step = stored.step
 
     def save(self) -> None:
-        """Write `last` and the checkpoint of this step; remove numbered ones beyond the newest `train.keep`.
+        """Write `last` and the checkpoint of this step; remove numbered ones beyond the newest `train.keep`. Of several
+        ranks the first one writes.
 
         Raises:
             Diverged: the state is not worth keeping.
+            RunFailed: the ranks hold different ones.
         """
         self.meter.check()
         state, keep = self.state(), self.train.keep
+        self.ranks.check_equal(self.step, state.tensors)
+        if not self.ranks.leads:
+            return
         if keep and self.step:
             checkpoint.save(self.directory.checkpoint(self.step), state, second_name=self.directory.last)
         else:
@@ -168,8 +187,13 @@ class Run:
             ", ".join(f"{name} {count:,} parameters" for name, count in self.parameters().items()),
             self._size(),
             f"{self.facts['num_samples']:,} samples of {shape}; {self.total_steps:,} steps of {self.train.batch_size} "
-            f"samples; {device['type']}, {device['precision']}, {self.facts['threads']} threads",
+            f"samples{self._shared_out}; {device['type']}, {device['precision']}, {self.facts['threads']} threads",
         ]
+
+    @property
+    def _shared_out(self) -> str:
+        size = self.ranks.size
+        return "" if size == 1 else f", {self.train.batch_size // size} on each of {size} ranks"
 
     def _size(self) -> str:
         """What lies in memory throughout."""

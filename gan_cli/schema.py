@@ -234,3 +234,4 @@ class Facts:
     gan_cli: str = MISSING
     wall_s: float = bounded(0.0, ge=0)
     training_s: float = bounded(0.0, ge=0)
+    ranks: int = bounded(1, ge=1)

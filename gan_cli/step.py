@@ -23,6 +23,8 @@ class Player(Generic[RoundT]):
         modules: hold the parameters that the player moves, and no one else does.
         optimizer: over those parameters.
         objective: of a round, the scalar to minimize and statistics to log.
+        reduce: called with the parameters when they have their gradients, before these are clipped and used: several
+            processes that share a batch add theirs up.
         constrain: called after each update, to bring the parameters back to where they are allowed.
         clip_norm: the gradient over all parameters is scaled down to this length where it is longer.
     """
@@ -33,6 +35,7 @@ class Player(Generic[RoundT]):
     objective: Callable[[RoundT], tuple[Tensor, Stats]]
     constrain: Callable[[], None] = lambda: None
     clip_norm: float | None = None
+    reduce: Callable[[Sequence[Tensor]], None] = lambda parameters: None
 
 
 def move(player: Player[RoundT], players: Sequence[Player[RoundT]], round_: RoundT) -> Stats:
@@ -46,8 +49,9 @@ def move(player: Player[RoundT], players: Sequence[Player[RoundT]], round_: Roun
     player.optimizer.zero_grad(set_to_none=True)
     loss, stats = player.objective(round_)
     loss.backward()
+    parameters = [parameter for group in player.optimizer.param_groups for parameter in group["params"]]
+    player.reduce(parameters)
     if player.clip_norm is not None:
-        parameters = [parameter for group in player.optimizer.param_groups for parameter in group["params"]]
         length = nn.utils.clip_grad_norm_(parameters, player.clip_norm)
         stats = stats | {f"gradient/{player.name}": length.detach()}
     player.optimizer.step()

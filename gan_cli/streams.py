@@ -38,6 +38,11 @@ class Streams:
         """Random draws of a seed of their own, derived from this one: they meet none of these."""
         return Streams(self._seed(name, 0), self.device)
 
+    @property
+    def whole(self) -> "Streams":
+        """The draws of a whole batch, where these are one rank's share of them."""
+        return self
+
     def draws(self, purpose: str, index: int) -> "Draws":
         """Random numbers for one use, such as one move of a player, each told apart by a name of its own."""
         return Draws(self, purpose, index)
@@ -80,6 +85,11 @@ class Draws:
     def of(self, name: str) -> "Draws":
         """Random numbers of a part of this use, apart from those of every other part."""
         return Draws(self.streams, f"{self.purpose}/{name}", self.index)
+
+    @property
+    def whole(self) -> "Draws":
+        """The numbers of a whole batch, where these are one rank's share of them."""
+        return Draws(self.streams.whole, self.purpose, self.index)
 
     def uniform(self, name: str, shape: Sequence[int]) -> Tensor:
         """Numbers uniform on [0, 1), float32."""

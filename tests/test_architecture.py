@@ -125,13 +125,14 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "gan_cli.progress": (),
     "gan_cli.conf_dir": (),
     "gan_cli.models": ("gan_cli.models",),
+    # Which of several processes this is knows nothing of what they do.
+    "gan_cli.ranks.ranks": (),
     "gan_cli.data": (
-        "gan_cli.data",
-        "gan_cli.streams",
-        "gan_cli.errors",
-        "gan_cli.console",
-        "gan_cli.files",
-        "gan_cli.images",
+        *("gan_cli.data", "gan_cli.streams", "gan_cli.errors", "gan_cli.console", "gan_cli.files"),
+        *("gan_cli.images", "gan_cli.ranks.ranks"),
+    ),
+    "gan_cli.ranks": (
+        *("gan_cli.ranks", "gan_cli.errors", "gan_cli.streams", "gan_cli.traits", "gan_cli.models.minibatch_std"),
     ),
     # One floor up.
     "gan_cli.bounds": ("gan_cli.errors",),
@@ -148,7 +149,9 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "gan_cli.latents": ("gan_cli.streams",),
     "gan_cli.meter": ("gan_cli.errors",),
     "gan_cli.images": ("gan_cli.files",),
-    "gan_cli.accelerate": ("gan_cli.allocator", "gan_cli.errors", "gan_cli.optimizers", "gan_cli.schema"),
+    "gan_cli.accelerate": (
+        *("gan_cli.allocator", "gan_cli.errors", "gan_cli.optimizers", "gan_cli.ranks.ranks", "gan_cli.schema"),
+    ),
     "gan_cli.allocator": (),
     "gan_cli.optimizers": (),
     "gan_cli.parse": (
@@ -167,6 +170,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "gan_cli.evaluation": (
         *("gan_cli.evaluation", "gan_cli.metrics", "gan_cli.extractors", "gan_cli.data", "gan_cli.sampling"),
         *("gan_cli.streams", "gan_cli.images", "gan_cli.plots", "gan_cli.files", "gan_cli.digests", "gan_cli.schema"),
+        "gan_cli.ranks.ranks",
     ),
     "gan_cli.doctor": ("gan_cli.doctor", "gan_cli.errors"),
     # Runs are compared from their directories, and drawn from by their checkpoints alone.
@@ -189,7 +193,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "gan_cli.run": (
         *("gan_cli.checkpoint", "gan_cli.dials", "gan_cli.ema", "gan_cli.games.game", "gan_cli.meter"),
         *("gan_cli.preview", "gan_cli.run_directory", "gan_cli.schema", "gan_cli.sampling", "gan_cli.step"),
-        *("gan_cli.evaluation.evaluator", "gan_cli.memory"),
+        *("gan_cli.evaluation.evaluator", "gan_cli.memory", "gan_cli.ranks.ranks"),
     ),
     "gan_cli.memory": ("gan_cli.errors",),
     # What replays a game's steps knows none by name.

@@ -1,6 +1,7 @@
 """A run: begun, or taken up where it was left; trained to its end, its status kept and everything told."""
 
 import logging
+import shlex
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -9,14 +10,16 @@ from typing import TYPE_CHECKING
 
 from omegaconf import OmegaConf
 
-from gan_cli.errors import GanCliError, Refused, RunFailed
+from gan_cli.errors import GanCliError, RankLost, Refused, RunFailed
 from gan_cli.files import replacing
 from gan_cli.parse import typed_as
+from gan_cli.ranks.ranks import ALONE, Ranks
 from gan_cli.resume import check_changes
 from gan_cli.run_directory import RunDirectory, reason_of, state_of
 from gan_cli.schema import Config, Facts
 
 if TYPE_CHECKING:
+    from gan_cli.report import Report
     from gan_cli.run import Run
     from gan_cli.targets import Trust
 
@@ -25,12 +28,19 @@ log = logging.getLogger("gan_cli.train")
 TOO_LARGE = "the networks or the data are too large; smaller widths of the model, or data.limit=N, need less"
 
 
-def begun(config: Config, directory: RunDirectory, trusted: "Trust" = None, init_from: str | None = None) -> "Run":
+def begun(
+    config: Config,
+    directory: RunDirectory,
+    trusted: "Trust" = None,
+    init_from: str | None = None,
+    ranks: Ranks = ALONE,
+) -> "Run":
     """A run at its beginning.
 
     Args:
         trusted: as for `build`.
         init_from: a checkpoint whose weights it begins with.
+        ranks: the processes that train it.
 
     Raises:
         Refused: as `build`.
@@ -40,7 +50,7 @@ def begun(config: Config, directory: RunDirectory, trusted: "Trust" = None, init
     from gan_cli.build import build
 
     with memory.enough(Refused, TOO_LARGE):
-        run = build(config, directory, trusted=trusted)
+        run = build(config, directory, trusted=trusted, ranks=ranks)
     if init_from is not None:
         stored = checkpoint.load(checkpoint.resolve(Path(init_from).expanduser()))
         for name, network in run.networks.items():
@@ -92,13 +102,14 @@ def take_up(run: "Run", facts: Facts) -> bool:
     """
     from gan_cli import history
 
-    for what in ("torch", "device", "threads"):
+    for what in ("torch", "device", "threads", "ranks"):
         if run.facts[what] != getattr(facts, what):
             log.warning("not bit-exact from here on: %s was %s, is %s", what, getattr(facts, what), run.facts[what])
     if run.step > run.total_steps or (run.step == run.total_steps and run.directory.state() == "finished"):
         return False  # a run that was killed in its last moments has its end before it
     run.facts |= {"wall_s": facts.wall_s, "training_s": facts.training_s}
-    history.rewind(run.directory, run.step, run.train)
+    if run.ranks.leads:
+        history.rewind(run.directory, run.step, run.train)
     return True
 
 
@@ -107,30 +118,51 @@ def conduct(run: "Run") -> None:
 
     Raises:
         Diverged: a loss was not finite.
+        RunFailed: a rank of several was lost.
         Stopped: a signal ended the run after its state was saved.
     """
     from gan_cli import memory
     from gan_cli.loop import train
+    from gan_cli.signals import listening
+
+    directory, leads = run.directory, run.ranks.leads
+    if leads:
+        _describe(run)
+    try:
+        with memory.enough(RunFailed, run.with_less_memory()), listening() as stop, _told(run) as report:
+            reason = train(run, report, stop)
+    except RankLost as lost:
+        if not lost.speaks:
+            raise
+        way_on = f"; gan-train resume={shlex.quote(str(directory.path))} goes on" if directory.last.exists() else ""
+        directory.write_status("failed", run.step, f"{lost}{way_on}")
+        raise RankLost(f"{lost}{way_on}", lost.speaks) from lost
+    except BaseException as error:
+        if leads:
+            directory.write_status(state_of(error), run.step, reason_of(error))
+        raise
+    if leads:
+        _ended(run, reason)
+
+
+@contextmanager
+def _told(run: "Run") -> "Iterator[Report]":
+    """The run's report: of several ranks the first one's tells, and the others' do their share of its work."""
     from gan_cli.progress import step_bar
     from gan_cli.report import Report
-    from gan_cli.signals import listening
+    from gan_cli.silent_report import SilentReport
     from gan_cli.tracking import Tracker
 
     directory = run.directory
-    _describe(run)
-    try:
-        directory.write_status("running", run.step)
-        with (
-            memory.enough(RunFailed, run.with_less_memory()),
-            listening() as stop,
-            Tracker(directory, run.step, run.hparams, run.curves) as tracker,
-            step_bar(run.total_steps, run.step) as bar,
-        ):
-            reason = train(run, Report(run, tracker, bar), stop)
-    except BaseException as error:
-        directory.write_status(state_of(error), run.step, reason_of(error))
-        raise
-    _ended(run, reason)
+    if not run.ranks.leads:
+        yield SilentReport(run)
+        return
+    directory.write_status("running", run.step)
+    with (
+        Tracker(directory, run.step, run.hparams, run.curves) as tracker,
+        step_bar(run.total_steps, run.step) as bar,
+    ):
+        yield Report(run, tracker, bar)
 
 
 def conduct_together(runs: Sequence["Run"]) -> None:

@@ -6,6 +6,7 @@ import re
 import signal
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from gan_cli import __version__, run_directory
 from gan_cli.commands.hydra_messages import causes, configuration_message
 from gan_cli.console import silence_stdout
 from gan_cli.errors import GanCliError, Refused, Stopped
+from gan_cli.ranks.ranks import Ranks
 
 FREE_KEYS = (
     "run",
@@ -41,18 +43,26 @@ FREE_KEYS = (
 REFUSED, FAILED, INTERRUPTED = 2, 1, 130
 _NOT_OURS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
 _FULL_ERROR = "HYDRA_FULL_ERROR"
+_PARTING = 5.0  # seconds in which another process can tell why it ends
 
 
 def run(
     main: Callable[[], Any],
     program: str,
     prepare: Callable[[Sequence[str]], Sequence[str]] = lambda arguments: arguments,
+    aside: Callable[[BaseException, str], bool] | None = None,
 ) -> int:
     """Run a Hydra main function as a command; returns the exit code.
 
     0 done, 2 refused before anything was started, 1 failed, 130 Ctrl-C, 143 SIGTERM. A foreseen failure prints its
     message, a bug of ours its traceback. With HYDRA_FULL_ERROR=1 every failure prints its traceback.
+
+    Args:
+        aside: of a command that torchrun may start: takes a failure and what there is to tell of it, and returns
+            whether it is told elsewhere. A command without one is refused there.
     """
+    if aside is None and Ranks.of_environment().size > 1:
+        return _one_process_is_enough(program)
     OmegaConf.register_new_resolver("new_run_dir", _once(run_directory.create), replace=True)
     wants_traceback = os.environ.get(_FULL_ERROR) == "1"
     os.environ[_FULL_ERROR] = "1"  # Hydra raises instead of printing and exiting by its own rules
@@ -65,7 +75,7 @@ def run(
             sys.argv[1:] = options_first(arguments)
             main()
     except SingleRunFailed as failed:
-        return _report(failed.error, program, wants_traceback)
+        return _report(failed.error, program, wants_traceback, aside)
     except Stopped as stopped:
         return stopped.exit_code
     except KeyboardInterrupt:
@@ -76,7 +86,7 @@ def run(
     except SystemExit as stop:  # Hydra's way of refusing some of its own options
         return REFUSED if stop.code else 0
     except Exception as error:
-        return _report(error, program, wants_traceback)
+        return _report(error, program, wants_traceback, aside)
     finally:
         if not wants_traceback:
             os.environ.pop(_FULL_ERROR, None)
@@ -217,8 +227,21 @@ def job() -> Iterator[None]:
         raise SingleRunFailed(error) from error
 
 
-def _report(error: Exception, program: str, with_traceback: bool) -> int:
+def _one_process_is_enough(program: str) -> int:
+    ranks = Ranks.of_environment()
+    if ranks.leads:
+        print(f"{program}: {ranks.size} processes would each do all of it: run it without torchrun", file=sys.stderr)
+    else:
+        time.sleep(_PARTING)  # torchrun ends the others, too, as soon as one of them has ended
+    return REFUSED
+
+
+def _report(
+    error: Exception, program: str, with_traceback: bool, aside: Callable[[BaseException, str], bool] | None
+) -> int:
     code, message = _explain(error, program)
+    if aside is not None and aside(error, message or run_directory.reason_of(error)) and message is not None:
+        return code
     if message is None or with_traceback:
         traceback.print_exception(error)
     else:

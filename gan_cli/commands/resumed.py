@@ -25,6 +25,8 @@ _NOT_OF_A_RUN = {f.name for f in fields(CommandConf)} | {"hydra"}
 def into_run_directory(arguments: Sequence[str]) -> list[str]:
     """The arguments for Hydra: those of a run to resume are put before what is typed now, and its directory is set.
 
+    (Of several ranks this is the first one's way; the others come by `joining`.)
+
     Raises:
         Refused: there is no such run; or a new run would be written into the directory of an old one, which Hydra
             would do before any check of ours.
@@ -46,6 +48,22 @@ def into_run_directory(arguments: Sequence[str]) -> list[str]:
         if (directory / name).is_symlink():
             raise Refused(f"{directory / name} is a link: it would be written through to another place; remove it")
     RunDirectory(directory).check_unused()
+    return _taking_up(arguments, directory)
+
+
+def joining(directory: Path, arguments: Sequence[str]) -> list[str]:
+    """The arguments for Hydra of a rank that trains with the first one, whose directory this is, and writes nothing.
+
+    Hydra would make a directory that is named to it, even one that the first rank has just removed again.
+    """
+    resuming = any(argument.startswith("resume=") and argument != "resume=null" for argument in arguments)
+    taken = _taking_up(arguments, directory) if resuming else arguments
+    silent = ("hydra.run.dir=.", "hydra.output_subdir=null", "hydra/job_logging=console")
+    left = [argument for argument in taken if _key(argument) not in map(_key, silent)]
+    return [*left, *silent, "hydra.job_logging.root.level=ERROR"]
+
+
+def _taking_up(arguments: Sequence[str], directory: Path) -> list[str]:
     resume = next(argument for argument in arguments if argument.startswith("resume="))
     return [
         *(override for override in original_overrides(directory) if _key(override) not in map(_key, arguments)),

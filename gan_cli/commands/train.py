@@ -3,6 +3,7 @@
 import logging
 import shlex
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from gan_cli.commands.sweep_job import run_job
 from gan_cli.conf_dir import CONF_DIR
 from gan_cli.errors import Refused, Stopped
 from gan_cli.parse import parse, parse_stored, split, to_plain, typed_as
+from gan_cli.ranks.ranks import Ranks
 from gan_cli.resume import check_changes, laid_over
 from gan_cli.run_directory import RunDirectory
 from gan_cli.schema import Facts
@@ -32,6 +34,10 @@ log = logging.getLogger("gan_cli.train")
 def train() -> None:
     """The console command."""
     sweeper.register()
+    if Ranks.of_environment().size > 1:
+        from gan_cli.commands.ranked import run
+
+        sys.exit(run(main, "gan-train"))
     sys.exit(entry.run(main, "gan-train", into_run_directory))
 
 
@@ -43,31 +49,44 @@ def main(composed: DictConfig) -> None:
         run_job(composed, directory)
         return
     resuming = OmegaConf.select(composed, "resume") is not None
-    with entry.job(), directory.claimed(resuming), directory.discarded_if_refused():
+    ranks = Ranks.of_environment()
+    if ranks.size > 1:
+        from gan_cli.ranks.many import connected
+
+        ranks = connected()
+        directory = directory if ranks.leads else RunDirectory(Path(str(ranks.directory())))
+    with entry.job(), ExitStack() as held:
+        if ranks.leads:  # the others write nothing
+            held.enter_context(directory.claimed(resuming))
+            held.enter_context(directory.discarded_if_refused())
+            ranks.announce(directory.path)
         command, plain = split(composed)
-        run = _resumed(plain, command, directory) if resuming else _new(plain, command, directory)
+        make = _resumed if resuming else _new
+        run = make(plain, command, directory, ranks)
         if run is not None:
             _train(run)
 
 
-def _new(plain: dict[str, Any], command: CommandConf, directory: RunDirectory) -> "Run | None":
+def _new(plain: dict[str, Any], command: CommandConf, directory: RunDirectory, ranks: Ranks) -> "Run | None":
     config = parse(plain)
     if command.search.method is not SearchMethod.grid:
         raise Refused(f"search={command.search.method.name} trains many runs: add -m")
     if command.allow_changes:
         raise Refused("allow_changes is for resume=RUN: a new run may be anything")
-    run = begun(config, directory, init_from=command.init_from)
+    run = begun(config, directory, init_from=command.init_from, ranks=ranks)
+    ranks.join(run.device)
     if command.dry_run:
         from gan_cli.dry_run import dry_run
 
         for line in dry_run(run):
             log.info("%s", line)
-        directory.discard()
+        if ranks.leads:
+            directory.discard()
         return None
     return run
 
 
-def _resumed(plain: dict[str, Any], command: CommandConf, directory: RunDirectory) -> "Run | None":
+def _resumed(plain: dict[str, Any], command: CommandConf, directory: RunDirectory, ranks: Ranks) -> "Run | None":
     from gan_cli import history, memory
     from gan_cli.build import build
 
@@ -79,9 +98,10 @@ def _resumed(plain: dict[str, Any], command: CommandConf, directory: RunDirector
     check_changes(before, to_plain(config), command.allow_changes)
     facts = typed_as(Facts, stored.facts, "the checkpoint's facts")
     with memory.enough(Refused, TOO_LARGE):
-        run = build(config, directory, stored, command.trust)
+        run = build(config, directory, stored, command.trust, ranks)
     if run.facts["data_digest"] != facts.data_digest and "data" not in command.allow_changes:
         raise Refused("the data are not those that the run was started with; allow_changes=[data] goes on all the same")
+    ranks.join(run.device)  # before anything is removed that another rank may yet read
     if not take_up(run, facts):
         log.info("%s has finished at step %d; train.steps=N extends it", directory.path, run.step)
         return None
@@ -99,6 +119,8 @@ def _train(run: "Run") -> None:
         if run.train.checkpoint_every:
             log.info("stopped at step %d; go on with: gan-train resume=%s", run.step, shlex.quote(str(directory.path)))
         raise
+    if not run.ranks.leads:
+        return
     said = line_for(directory.path)
     if said is not None:
         log.info("%s", said)

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from gan_cli.data.dataset import Dataset, as_network_input
 from gan_cli.errors import Refused
+from gan_cli.ranks.ranks import ALONE, Ranks
 from gan_cli.streams import Streams
 
 
@@ -26,6 +27,7 @@ class Batches:
     Args:
         drop_last: leave out a ragged last batch; otherwise it is smaller than the others.
         flip: mirror each image left to right with probability 1/2, drawn anew for every batch.
+        ranks: gives each process its share of every batch; sizes and counts are those of the whole.
 
     Raises:
         Refused: a batch is larger than the data, a ragged batch would be a single sample, or vectors are to be flipped.
@@ -39,6 +41,7 @@ class Batches:
         shuffle: bool,
         drop_last: bool,
         flip: bool = False,
+        ranks: Ranks = ALONE,
     ) -> None:
         size = len(dataset)
         if batch_size > size:
@@ -57,6 +60,7 @@ class Batches:
         self._streams = streams
         self._shuffle = shuffle
         self._flip = flip
+        self._ranks = ranks
         self._order: tuple[int, Tensor] = (-1, torch.empty(0))
 
     def __call__(self, number: int) -> Batch:
@@ -64,6 +68,7 @@ class Batches:
         epoch, position = divmod(number, self.per_epoch)
         start = position * self.batch_size
         chosen = self._epoch_order(epoch)[start : start + self.batch_size]
+        chosen = chosen[self._ranks.share(len(chosen))]
         device = self._streams.device  # where data too large for it are brought batch by batch
         samples = self.dataset.samples[chosen].to(device, non_blocking=True)
         labels = None if self.dataset.labels is None else self.dataset.labels[chosen].to(device, non_blocking=True)

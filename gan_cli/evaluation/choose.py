@@ -12,6 +12,7 @@ from gan_cli.evaluation.image_evaluator import ImageEvaluator
 from gan_cli.evaluation.point_evaluator import GaussianEvaluator, MixtureEvaluator
 from gan_cli.evaluation.scores import PRDC_LEAST
 from gan_cli.extractors import Extractor, open_extractor
+from gan_cli.ranks.ranks import ALONE, Ranks
 from gan_cli.schema import EvaluateConf, Extractors
 
 _MOST_WHILE_TRAINING, _MOST = 10_000, 50_000  # real images to compare with
@@ -25,6 +26,7 @@ def choose(
     count: int,
     thorough: bool,
     opened: Callable[[str, tuple[int, ...], Path | None], Extractor] = open_extractor,
+    ranks: Ranks = ALONE,
 ) -> Evaluator | None:
     """What measures samples of these data; None where nothing can be told of them.
 
@@ -36,6 +38,7 @@ def choose(
         count: samples to draw.
         thorough: for a report rather than for choosing while a run goes on.
         opened: gives the extractor of a name; one that remembers spares two evaluators from reading the same weights.
+        ranks: share out the drawing of images and their features.
 
     Raises:
         Refused: the extractor that is asked for cannot be had.
@@ -57,4 +60,5 @@ def choose(
         most=_MOST if thorough else _MOST_WHILE_TRAINING,
         thorough=thorough,
         cache=cache_directory() / "references",
+        ranks=ranks,
     )

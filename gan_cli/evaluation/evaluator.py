@@ -63,3 +63,7 @@ class Evaluator(Protocol):
             weights: which ones the sampler's generator has: "raw" or "ema".
         """
         ...
+
+    def assist(self, sampler: Sampler) -> None:
+        """Do this rank's share of the work while the first one evaluates; there may be none."""
+        ...

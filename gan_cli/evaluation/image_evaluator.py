@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from gan_cli import images
+from gan_cli import images, sampling
 from gan_cli.data.dataset import Dataset
 from gan_cli.evaluation import pictures
 from gan_cli.evaluation.evaluator import Evaluation, Guide
@@ -16,8 +16,9 @@ from gan_cli.evaluation.measure import Measure
 from gan_cli.evaluation.memorization import Memory
 from gan_cli.evaluation.reference import Reference, Split, knows, standardized
 from gan_cli.evaluation.scores import Score, scores
-from gan_cli.evaluation.seen import look
+from gan_cli.evaluation.seen import Seen, look
 from gan_cli.extractors import CHUNK, Extractor
+from gan_cli.ranks.ranks import ALONE, Ranks
 from gan_cli.sampling import Sampler
 
 
@@ -33,6 +34,7 @@ class ImageEvaluator:
         most: real images to compare with.
         thorough: whether copies are searched for, and pictures made.
         cache: the directory of reference statistics.
+        ranks: share out the samples; scores are the first one's.
     """
 
     dataset: Dataset
@@ -42,14 +44,14 @@ class ImageEvaluator:
     most: int
     thorough: bool
     cache: Path
+    ranks: Ranks = ALONE
     guide: Guide = Guide("kid", guard="coverage")
 
     def evaluate(self, sampler: Sampler, weights: str) -> Evaluation:
         """fid, kid, precision and so on (see `scores`), each with its floor; of copies, if thorough."""
         reference = self._reference
-        count = len(reference.split.held_out)
-        drawn, labels = self._drawn(sampler, count)
-        seen = standardized(look(self._batches(drawn), self.extractor, labels), reference.standardizer)
+        drawn, seen = self._looked_at(sampler)
+        seen = standardized(seen, reference.standardizer)
         told, floors = scores(seen, reference.compared), dict(reference.floors)
         draw: Callable[[], Mapping[str, Tensor]] = dict
         if self.thorough:
@@ -61,6 +63,15 @@ class ImageEvaluator:
         measures = [self._measure(name, told[name], floors[name], weights) for name in told]
         return Evaluation(measures, draw, reference.key)
 
+    def assist(self, sampler: Sampler) -> None:
+        """Draw this rank's share of the samples, and look at its share of their batches."""
+        self._looked_at(sampler)
+
+    def _looked_at(self, sampler: Sampler) -> tuple[Tensor, Seen]:
+        """Samples as bytes, and what the extractor sees of them."""
+        drawn, labels = self._drawn(sampler, len(self._split.held_out))
+        return drawn, look(self._batches(drawn), self.extractor, labels, self.ranks)
+
     def _drawn(self, sampler: Sampler, count: int) -> tuple[Tensor, Tensor | None]:
         """Samples as bytes, and the labels they were made with: as frequent as they are in the data."""
         labels, asked = self.dataset.labels, None
@@ -68,7 +79,8 @@ class ImageEvaluator:
             sampler = replace(sampler, labels=labels[self._split.places.to(labels.device)])
             if knows(self.extractor, self.dataset):
                 asked = sampler.labels_of(torch.arange(count))
-        return torch.cat([images.to_bytes(chunk) for chunk in sampler.chunks(range(count))]), asked
+        mine = [index for index in range(count) if self.ranks.deals_with(index // sampling.CHUNK)]
+        return torch.cat(self.ranks.collected(images.to_bytes(chunk) for chunk in sampler.chunks(mine))), asked
 
     def _batches(self, drawn: Tensor) -> Iterator[Tensor]:
         for batch in drawn.split(CHUNK):

@@ -36,6 +36,9 @@ class MixtureEvaluator:
         told, floors = self._told(sampler(range(MODE_SAMPLES)).cpu()), self._floors
         return Evaluation([Measure(name, told[name], floors[name], MODE_SAMPLES, weights) for name in told])
 
+    def assist(self, sampler: Sampler) -> None:
+        """Nothing: points are drawn in no time."""
+
     @cached_property
     def _floors(self) -> dict[str, float]:
         return _mean_scores(self._told, self._real)
@@ -73,6 +76,9 @@ class GaussianEvaluator:
             told = self._told(Moments.of(sampler(range(self.count)).cpu()))
             floors, count = self._floors, self.count
         return Evaluation([Measure(name, told[name], floors[name], count, weights) for name in told])
+
+    def assist(self, sampler: Sampler) -> None:
+        """Nothing: points are drawn in no time."""
 
     @cached_property
     def _floors(self) -> dict[str, float]:

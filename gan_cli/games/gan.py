@@ -1,6 +1,6 @@
 """The game of Goodfellow et al. 2014 (arXiv:1406.2661, algorithm 1): a discriminator and a generator, in turns."""
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 
@@ -53,6 +53,9 @@ class GAN:
         unroll: the generator plays against the discriminator as it would be after so many more updates on this round.
         clip_norm: bounds the length of each player's gradient.
         compiled: of a network, a faster form of its forward and backward pass; for all but gradients of gradients.
+        gather: of processes that share a batch, puts the rows of all in the place of one's own; losses and statistics
+            are then those of the whole batch on each of them.
+        reduce: as for `Player`.
     """
 
     def __init__(
@@ -77,6 +80,8 @@ class GAN:
         unroll: int = 0,
         clip_norm: float | None = None,
         compiled: Callable[[nn.Module], Callable[..., Tensor]] = lambda network: network,
+        gather: Callable[[Tensor], Tensor] = lambda rows: rows,
+        reduce: Callable[[Sequence[Tensor]], None] = lambda parameters: None,
     ) -> None:
         self.generator = generator
         self.discriminator = discriminator
@@ -93,14 +98,15 @@ class GAN:
         self.d_steps = d_steps
         self.reuse = reuse
         self.unroll = unroll
+        self.gather = gather
         self.networks = {"generator": generator, "discriminator": discriminator}
         if self.view.augment.adaptive is not None:
             self.networks["augment"] = self.view.augment.adaptive
         self.discriminator_player = Player(
-            "D", [discriminator], discriminator_optimizer, self.discriminator_objective, constrain, clip_norm
+            "D", [discriminator], discriminator_optimizer, self.discriminator_objective, constrain, clip_norm, reduce
         )
         self.generator_player = Player(
-            "G", [generator], generator_optimizer, self.generator_objective, clip_norm=clip_norm
+            "G", [generator], generator_optimizer, self.generator_objective, clip_norm=clip_norm, reduce=reduce
         )
         self.players = (self.discriminator_player, self.generator_player)
 
@@ -118,10 +124,10 @@ class GAN:
         """Have the fakes taken for real."""
         critic = self._foreseen(round_) if self.unroll else self.critic
         labels = self._labels(round_.real)
-        logits = [critic.seeing(round_.draws.of("fake"), labels)(round_.fake)]
+        logits = [self._of_all(critic.seeing(round_.draws.of("fake"), labels)(round_.fake))]
         if self.loss.relativistic:
-            logits.append(critic.seeing(round_.draws.of("real"), labels)(round_.real.samples))
-        return over_scales(self.loss.drawn(round_.draws, len(logits[0][0])).generator, *logits), {}
+            logits.append(self._of_all(critic.seeing(round_.draws.of("real"), labels)(round_.real.samples)))
+        return over_scales(self.loss.drawn(round_.draws.whole, len(logits[0][0])).generator, *logits), {}
 
     def play(self, step: int) -> Stats:
         """Every player's moves of step `step`, counted from 0."""
@@ -171,9 +177,9 @@ class GAN:
     def _told_apart(self, critic: Critic, round_: Round) -> tuple[Tensor, Stats, Logits]:
         """What the discriminator minimizes, statistics, and its logits of the real samples."""
         draws, labels, real, fake = round_.draws, self._labels(round_.real), round_.real.samples, round_.fake
-        real_logits = critic.seeing(draws.of("real"), labels)(real)
-        fake_logits = critic.seeing(draws.of("fake"), labels)(fake)
-        loss = over_scales(self.loss.drawn(draws, len(real_logits[0])).discriminator, real_logits, fake_logits)
+        real_logits = self._of_all(critic.seeing(draws.of("real"), labels)(real))
+        fake_logits = self._of_all(critic.seeing(draws.of("fake"), labels)(fake))
+        loss = over_scales(self.loss.drawn(draws.whole, len(real_logits[0])).discriminator, real_logits, fake_logits)
         stats = {
             "loss/D": loss.detach(),
             "logits/real": mean_logit(real_logits),
@@ -181,7 +187,8 @@ class GAN:
         }
         if self.penalty.due(round_.turn):
             exact = critic.seeing(draws.of("penalty"), labels).exact
-            penalty = self.penalty(exact, critic.packs(real), critic.packs(fake), draws).mean()
+            fitted = self.penalty.fitted(real, self.gather)
+            penalty = self.gather(fitted(exact, critic.packs(real), critic.packs(fake), draws)).mean()
             loss = loss + self.penalty.every * penalty
             stats["penalty/D"] = penalty.detach()
         return loss, stats, real_logits
@@ -199,6 +206,9 @@ class GAN:
 
         optimizer = self.discriminator_player.optimizer
         return replace(self.critic, discriminator=unrolled(self.discriminator, optimizer, objective, self.unroll))
+
+    def _of_all(self, logits: Logits) -> Logits:
+        return tuple(self.gather(scale) for scale in logits)
 
     def _labels(self, batch: Batch) -> Tensor | None:
         return batch.labels if self.conditional else None

@@ -6,7 +6,7 @@ respect to the sample.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from torch import Tensor
 
@@ -38,6 +38,15 @@ class Penalty(ABC):
     @abstractmethod
     def __call__(self, critic: ExactCritic, real: Tensor, fake: Tensor, draws: Draws) -> Tensor:
         """The penalty of each sample, (N,), float32; real and fake samples (N, ...) are not differentiated through."""
+
+    def fitted(self, real: Tensor, gather: Callable[[Tensor], Tensor]) -> Self:
+        """The penalty of one move, with what it takes from the whole batch of real samples; by default that is nothing.
+
+        Args:
+            real: real samples (N, ...); of several processes that share a batch, this one's.
+            gather: puts the rows of all processes in the place of one's own.
+        """
+        return self
 
     def due(self, turn: int) -> bool:
         """Whether the discriminator's update number `turn`, counted from 0, is penalized."""

@@ -1,6 +1,9 @@
 """DRAGAN's penalty: a slope of 1 in the neighborhood of the real samples."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from copy import copy
+from dataclasses import dataclass, field
+from typing import Self
 
 from torch import Tensor
 
@@ -30,7 +33,14 @@ class DRAGAN(Penalty):
     slope: float = bounded(1.0, gt=0)
     noise: float = bounded(0.5, gt=0)
     every: int = bounded(1, ge=1)
+    spread: Tensor | None = field(default=None, init=False, repr=False, compare=False)  # s, once it is known
+
+    def fitted(self, real: Tensor, gather: Callable[[Tensor], Tensor]) -> Self:
+        fitted = copy(self)
+        object.__setattr__(fitted, "spread", gather(real).std())
+        return fitted
 
     def __call__(self, critic: ExactCritic, real: Tensor, fake: Tensor, draws: Draws) -> Tensor:
-        near = real + self.noise * real.std() * draws.normal("penalty/noise", real.shape)
+        spread = real.std() if self.spread is None else self.spread
+        near = real + self.noise * spread * draws.normal("penalty/noise", real.shape)
         return self.weight * (gradient_norm(critic, near) - self.slope).square()

@@ -18,17 +18,22 @@ _SMALL = 64 * 2**20
 _MOST = 4 * 2**30
 
 
-def choose(config: Config, game: Steps, tape: Tape, device: torch.device) -> Callable[[int], Stats]:
+def choose(config: Config, game: Steps, tape: Tape, device: torch.device, alone: bool) -> Callable[[int], Stats]:
     """How a run plays its game: as it is, or from a recording.
 
     Unasked, steps are recorded where that was measured to help and cannot surprise: on the CPU, for networks so small
     that a step is mostly what stands between its operations, and for parts of this project, which are known to have no
     state in Python that a recording would freeze.
+
+    Args:
+        alone: whether one process trains: what several say to each other is not recorded.
     """
     match config.device.compile:
+        case Compile.graph if not alone:
+            log.info("device.compile=graph records the steps of one process; these are taken as they are")
         case Compile.graph:
             return Replayed(game, tape, device, _MOST).play
-        case Compile.auto if device.type == "cpu" and _is_own(config):
+        case Compile.auto if alone and device.type == "cpu" and _is_own(config):
             size = sum(tensor.numel() * tensor.element_size() for tensor in game.state())
             if size <= _SMALL // 4:  # without the optimizers' states, which come with the first step
                 return Replayed(game, tape, device, _SMALL).play
