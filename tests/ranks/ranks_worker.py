@@ -44,7 +44,7 @@ def trained(overrides: list[str], ranks: Ranks) -> tuple[Run, dict[str, torch.Te
     """A run after a few steps, what it would save, and what it logged of each step."""
     run = built(overrides, ranks)
     logged = []
-    for _ in range(STEPS):
+    for _ in range(min(STEPS, run.total_steps)):
         run.advance()
         logged.append(run.meter.means())
         run.meter.clear()
