@@ -77,7 +77,7 @@ def build(
     with ranks.first_on_host():
         loaded = load_data(config, trusted)
     facts = _facts(loaded, device) | {"ranks": ranks.size}  # the digest is taken where the data lie already
-    dataset = _placed(loaded, device)
+    dataset = placed(loaded, device)
     data, known = config.data, DataFacts.of(loaded)
     known.check_labelled(config)
     batches = Batches(dataset, config.train.batch_size, shared, data.shuffle, data.drop_last, data.flip, ranks)
@@ -159,8 +159,8 @@ def build(
     return run
 
 
-def _placed(dataset: Dataset, device: torch.device) -> Dataset:
-    """The data on the device, unless they would crowd out the training there."""
+def placed(dataset: Dataset, device: torch.device) -> Dataset:
+    """The data on the device, unless they would crowd out what is done there: then each batch is brought to it."""
     if device.type != "cuda":
         return dataset.to(device)
     free, _ = torch.cuda.mem_get_info(device)

@@ -139,7 +139,7 @@ class _Judges:
         return self._made[key]
 
     def _make(self, stored: "Checkpoint", config: Config) -> "Evaluator | None":
-        from gan_cli.build import load_data
+        from gan_cli.build import load_data, placed
         from gan_cli.evaluation.choose import choose
 
         conf = self._conf
@@ -153,7 +153,9 @@ class _Judges:
                     "the data are not those that the run was trained on; data.root=PATH names them, or others"
                 )
             log.warning("compared with other data than those that the run was trained on")
-        return choose(dataset.to(self._device), digest, config.evaluate, self._device, conf.num_images, thorough=True)
+        return choose(
+            placed(dataset, self._device), digest, config.evaluate, self._device, conf.num_images, thorough=True
+        )
 
 
 def _evaluated(

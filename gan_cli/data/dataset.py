@@ -1,4 +1,4 @@
-"""A data set in memory, and how its samples reach a network."""
+"""A data set, in memory or mapped into it, and how its samples reach a network."""
 
 import hashlib
 from dataclasses import dataclass, replace
@@ -59,6 +59,7 @@ class Dataset:
         mixture: the distribution that vectors were drawn from, where it is a mixture whose modes can be counted.
         gaussian: the distribution that vectors were drawn from, where it is normal.
         judges: of images.
+        mapped: whether the samples lie in a file that the system reads as they are asked for, and drops again.
     """
 
     samples: Tensor
@@ -67,6 +68,7 @@ class Dataset:
     mixture: Mixture | None = None
     gaussian: Gaussian | None = None
     judges: Judges = Judges()
+    mapped: bool = False
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -101,12 +103,13 @@ class Dataset:
         from torchvision.transforms.v2.functional import resize  # its import takes as long as torch's
 
         chunks = [resize(chunk, [resolution, resolution], antialias=True) for chunk in self.samples.split(_CHUNK)]
-        return replace(self, samples=torch.cat(chunks))
+        return replace(self, samples=torch.cat(chunks), mapped=False)
 
     def to(self, device: torch.device) -> "Dataset":
         """The same data on a device."""
         labels = None if self.labels is None else self.labels.to(device)
-        return replace(self, samples=self.samples.to(device), labels=labels)
+        mapped = self.mapped and device.type == "cpu"
+        return replace(self, samples=self.samples.to(device), labels=labels, mapped=mapped)
 
 
 def as_network_input(samples: Tensor) -> Tensor:

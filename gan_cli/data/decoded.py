@@ -41,12 +41,14 @@ class Decoded:
         entries: the N files that they are of.
         skipped: all others that are named like pictures, in the order of their names.
         animated: of how many only the first frame was taken.
+        mapped: whether the samples lie in a file that the system reads as they are asked for.
     """
 
     samples: Tensor
     entries: list[Entry]
     skipped: list[Skipped]
     animated: int
+    mapped: bool = False
 
 
 def decode(source: Source, look: Look) -> Decoded:
@@ -80,6 +82,7 @@ def decode(source: Source, look: Look) -> Decoded:
             log.warning("cannot keep decoded pictures in %s (%s): they are held in memory", where, why)
         else:
             found = picture_cache.read(path, stamp, len(source.entries))
+    mapped = found is not None
     if found is None:
         held = bytearray()
         outcome, _ = _decode_into(held.extend, source, look)
@@ -88,7 +91,8 @@ def decode(source: Source, look: Look) -> Decoded:
     bad = dict(outcome.skipped)
     kept = [entry for position, entry in enumerate(source.entries) if position not in bad]
     skipped = [Skipped(entry.name, bad[position]) for position, entry in enumerate(source.entries) if position in bad]
-    return Decoded(samples, kept, sorted([*source.skipped, *skipped], key=lambda one: one.name), outcome.animated)
+    skipped = sorted([*source.skipped, *skipped], key=lambda one: one.name)
+    return Decoded(samples, kept, skipped, outcome.animated, mapped)
 
 
 @dataclass(frozen=True)

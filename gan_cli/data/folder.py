@@ -100,10 +100,10 @@ def dataset(source: Source, look: Look, strict: bool, path: Path) -> Dataset:
     parents = [str(entry.name.parent) for entry in decoded.entries]
     classes = sorted(set(parents))
     if len(classes) == 1:
-        return Dataset(decoded.samples)
+        return Dataset(decoded.samples, mapped=decoded.mapped)
     position = {name: i for i, name in enumerate(classes)}
     labels = torch.tensor([position[parent] for parent in parents])
-    return Dataset(decoded.samples, labels, _names(classes))
+    return Dataset(decoded.samples, labels, _names(classes), mapped=decoded.mapped)
 
 
 def _few(skipped: Sequence[Skipped]) -> str:

@@ -4,12 +4,14 @@ One file, so that pixels and their description cannot be of different days: it i
 The pixels come first, then JSON, then the length of the JSON (8 bytes, big-endian) and a BLAKE2b digest of all before.
 """
 
+import errno
 import hashlib
 import json
 import logging
 import math
 import mmap
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -26,6 +28,7 @@ log = logging.getLogger("gan_cli.data")
 
 _DIGEST = 32  # bytes
 _LENGTH = 8
+_NORESERVE = 0x4000 if sys.platform == "linux" else 0  # MAP_NORESERVE, which Python's mmap names from 3.13 on
 _STALE = 3600  # seconds after which a file that nobody writes to any more is what a killed process left
 
 
@@ -52,15 +55,20 @@ def read(path: Path, stamp: str, count: int) -> tuple[Tensor, Outcome] | None:
 
     Args:
         count: how many entries the outcome must speak of.
+
+    Raises:
+        MemoryError: the process may not map so much.
     """
     if not os.path.isfile(path):  # False, and no error, in a directory that must not be searched
         return None
     try:
         with open(path, "rb") as file:
-            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+            mapped = private(file.fileno())
         found = _parsed(mapped, stamp, count)
     except PermissionError:
         return None
+    except MemoryError:
+        raise
     except Exception:  # whatever a damaged file makes of the parser
         log.warning("%s is damaged: decoding the pictures anew", path)
         return None
@@ -69,6 +77,24 @@ def read(path: Path, stamp: str, count: int) -> tuple[Tensor, Outcome] | None:
     if not found.shape[0]:  # of nothing there is no buffer
         return torch.empty(found.shape, dtype=torch.uint8), found
     return torch.frombuffer(mapped, dtype=torch.uint8, count=math.prod(found.shape)).view(found.shape), found
+
+
+def private(descriptor: int) -> mmap.mmap:
+    """An open file mapped whole, for this process to read and write without a trace in the file.
+
+    Nobody writes much of it, so that no memory is set aside for copies of its pages: Linux would refuse to map a file
+    larger than its memory otherwise.
+
+    Raises:
+        OSError, ValueError: it cannot be mapped, or is empty.
+        MemoryError: the process may not map so much.
+    """
+    try:
+        return mmap.mmap(descriptor, 0, flags=mmap.MAP_PRIVATE | _NORESERVE, prot=mmap.PROT_READ | mmap.PROT_WRITE)
+    except OSError as error:
+        if error.errno == errno.ENOMEM:
+            raise MemoryError(f"{os.fstat(descriptor).st_size:,} bytes cannot be mapped") from error
+        raise
 
 
 def _parsed(mapped: mmap.mmap, stamp: str, entries: int) -> Outcome | None:

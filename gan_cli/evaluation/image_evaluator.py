@@ -1,6 +1,6 @@
 """Images measured by the features of a network."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -70,7 +70,7 @@ class ImageEvaluator:
     def _looked_at(self, sampler: Sampler) -> tuple[Tensor, Seen]:
         """Samples as bytes, and what the extractor sees of them."""
         drawn, labels = self._drawn(sampler, len(self._split.held_out))
-        return drawn, look(self._batches(drawn), self.extractor, labels, self.ranks)
+        return drawn, look(drawn.split(CHUNK), self.extractor, labels, self.ranks)
 
     def _drawn(self, sampler: Sampler, count: int) -> tuple[Tensor, Tensor | None]:
         """Samples as bytes, and the labels they were made with: as frequent as they are in the data."""
@@ -81,10 +81,6 @@ class ImageEvaluator:
                 asked = sampler.labels_of(torch.arange(count))
         mine = [index for index in range(count) if self.ranks.deals_with(index // sampling.CHUNK)]
         return torch.cat(self.ranks.collected(images.to_bytes(chunk) for chunk in sampler.chunks(mine))), asked
-
-    def _batches(self, drawn: Tensor) -> Iterator[Tensor]:
-        for batch in drawn.split(CHUNK):
-            yield batch.to(self.extractor.device)
 
     def _measure(self, name: str, score: Score, floor: Score, weights: str) -> Measure:
         return Measure(name, score.value, floor.value, score.count, weights, self.extractor.name)

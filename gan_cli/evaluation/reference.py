@@ -73,7 +73,7 @@ class Reference:
         """Computed, or found in the cache.
 
         Args:
-            dataset: images; its samples may be on the extractor's device.
+            dataset: images; its samples may be on any device.
             data_digest: its fingerprint.
         """
         key: dict[str, str | int] = {

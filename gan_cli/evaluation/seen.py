@@ -36,12 +36,12 @@ def look(images: Iterable[Tensor], extractor: Extractor, labels: Tensor | None =
     """Put images through an extractor.
 
     Args:
-        images: in batches, uint8 (n, C, H, W), on the extractor's device.
+        images: in batches, uint8 (n, C, H, W), on any device.
         labels: of all of them.
         ranks: among which the batches are shared out; all of them see the whole.
     """
     embeddings, classes, logits = [], [], []
-    mine = (extractor(batch) for number, batch in enumerate(images) if ranks.deals_with(number))
+    mine = (extractor(batch.to(extractor.device)) for number, batch in enumerate(images) if ranks.deals_with(number))
     for embedding, likeliest, scores in ranks.collected(_kept(features, extractor.num_classes) for features in mine):
         embeddings.append(embedding)
         if likeliest is not None:

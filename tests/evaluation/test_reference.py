@@ -15,7 +15,20 @@ from gan_cli.evaluation.reference import Reference, Split, pictures, standardize
 from gan_cli.evaluation.scores import scores
 from gan_cli.evaluation.seen import look
 from gan_cli.extractors import Extractor
+from gan_cli.extractors.extractor import Features
 from gan_cli.metrics.frechet import Moments
+
+
+def test_images_are_brought_to_the_extractor_batch_by_batch() -> None:
+    class Elsewhere:
+        device, num_classes = torch.device("meta"), 0
+
+        def __call__(self, images: Tensor) -> Features:
+            assert images.device.type == "meta"
+            return Features(torch.ones(len(images), 2), None)
+
+    data = Dataset(torch.zeros(5, 1, 2, 2, dtype=torch.uint8))
+    assert len(look(pictures(data, torch.arange(5)), Elsewhere())) == 5
 
 
 @pytest.mark.parametrize(
