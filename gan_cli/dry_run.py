@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from gan_cli.memory import peak_bytes
+from gan_cli import memory
 from gan_cli.run import Run
 from gan_cli.stopwatch import Stopwatch
 
@@ -25,7 +25,7 @@ def dry_run(run: Run) -> Iterator[str]:
     run.meter.check()
     speed = (run.images_seen - seen) / _MEASURED / seconds
     yield f"{speed:,.0f} images/s: about {_duration(seconds * run.total_steps)}"
-    yield f"peak memory {peak_bytes(run.device) / 2**20:,.0f} MB on {run.device.type}"
+    yield f"peak memory {memory.told(round(memory.peak_bytes(run.device) / 2**20), run.device)}"
     checkpoint = sum(tensor.numel() * tensor.element_size() for tensor in run.state().tensors.values())
     kept = max(1, run.train.keep) if run.train.checkpoint_every else 0
     yield f"disk {checkpoint * kept / 2**20:,.0f} MB for {kept} checkpoints of {checkpoint / 2**20:,.1f} MB"

@@ -24,14 +24,24 @@ def peak_bytes(device: torch.device) -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
+def told(peak: int, device: torch.device) -> str:
+    """A peak in MB, with what it is of."""
+    return f"{peak:,} MB on {device.type}" + ("" if device.type == "cuda" else " (of the whole process)")
+
+
 def fits_beside_training(size: int, free: int) -> bool:
     """Whether data of so many bytes may lie on a GPU with so many free; otherwise each batch is brought there."""
     return size <= _OF_GPU * free
 
 
-def smaller_batch(batch: int, packing: int) -> int | None:
-    """About half of a batch, in whole packs; None where that is no batch any more."""
-    half = batch // 2 // packing * packing
+def smaller_batch(batch: int, packing: int, group: int = 1) -> int | None:
+    """About half of a batch, in whole packs; None where that is no batch any more.
+
+    Args:
+        group: packs that minibatch standard deviation compares; kept whole, too, where half a batch has as many.
+    """
+    whole = batch // 2 // (packing * group) * packing * group
+    half = whole or batch // 2 // packing * packing
     return half if half > 0 else None
 
 

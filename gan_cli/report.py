@@ -4,13 +4,14 @@ import json
 import logging
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
 
-from gan_cli import images, plots
+from gan_cli import images, memory, plots
 from gan_cli.best import Best, evaluations
+from gan_cli.errors import RunFailed
 from gan_cli.evaluation.evaluator import Evaluation
 from gan_cli.evaluation.measure import finite
 from gan_cli.files import write_json
-from gan_cli.memory import peak_bytes
 from gan_cli.progress import StepBar, figures
 from gan_cli.run import Run
 from gan_cli.stopwatch import Stopwatch
@@ -90,7 +91,8 @@ class Report:
     def select(self) -> Mapping[str, float]:
         """What the fakes are worth now, by name; and a checkpoint if they are the best so far."""
         with self._stopwatch.paused():
-            evaluation = self._run.select()
+            with self._enough_for("num_images"):
+                evaluation = self._run.select()
             if evaluation is None:
                 return {}
             self._told("metrics", evaluation)
@@ -103,7 +105,7 @@ class Report:
 
     def evaluate(self) -> None:
         """What the fakes are worth in the end, with pictures of what the numbers mean."""
-        with self._stopwatch.paused():
+        with self._stopwatch.paused(), self._enough_for("final_images"):
             for evaluation in self._run.evaluate():
                 self._told("final", evaluation)
                 values = {f"final/{name}": value for name, value in evaluation.values.items()}
@@ -112,6 +114,12 @@ class Report:
                     weights = evaluation.measures[0].weights
                     images.save_png(self._run.directory.evaluation / f"{weights}_{name}.png", picture)
                     self._tracker.picture(self._run.step, f"evaluation/{weights}_{name}", picture)
+
+    def _enough_for(self, key: str) -> AbstractContextManager[None]:
+        """Where measuring lacks memory, its own key is what to turn, not the batch."""
+        count = int(self._run.config["evaluate"][key])
+        advice = f"evaluate.{key}={max(2, count // 2)} measures fewer samples than evaluate.{key}={count}"
+        return memory.enough(RunFailed, f"{advice}, train.evaluate_every=0 none")
 
     def _told(self, group: str, evaluation: Evaluation) -> None:
         for measure in evaluation.measures:
@@ -132,6 +140,8 @@ class Report:
     def finish(self) -> None:
         """The animation, a plot of the losses and summary.json."""
         speed = _speed((0, 0.0), (self._run.images_seen, self._training_s))
+        peak = round(memory.peak_bytes(self._run.device) / 2**20)
+        log.info("peak memory %s", memory.told(peak, self._run.device))
         directory = self._run.directory
         images.save_animation(directory.samples / "progress.webp", sorted(directory.samples.glob("step_*.png")))
         curves = loss_curves(directory.metric_lines())
@@ -147,7 +157,7 @@ class Report:
                 "images_seen": self._run.images_seen,
                 "wall_s": self._wall_s,
                 "images_per_s": round(speed, 1),
-                "peak_memory_mb": round(peak_bytes(self._run.device) / 2**20),
+                "peak_memory_mb": peak,
                 "parameters": self._run.parameters(),
             },
         )

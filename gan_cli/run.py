@@ -173,7 +173,9 @@ class Run:
     def with_less_memory(self) -> str:
         """What to type to train the same with less memory."""
         batch = self.train.batch_size
-        smaller = memory.smaller_batch(batch, int(self.config["model"]["discriminator"].get("packing", 1)))
+        discriminator = self.config["model"]["discriminator"]
+        group = int(discriminator.get("minibatch_std", 0)) or 1
+        smaller = memory.smaller_batch(batch, int(discriminator.get("packing", 1)), group)
         if smaller is None:
             return "smaller widths of the model need less"
         return f"train.batch_size={smaller} needs about half of what train.batch_size={batch} does"
@@ -208,7 +210,11 @@ class Run:
             "optimizers": sum(dtype.itemsize * math.prod(shape) for dtype, shape in states),
             "data": math.prod(self.preview.dataset.samples.shape) * self.preview.dataset.samples.element_size(),
         }
-        return "in memory: " + ", ".join(f"{name} {size / 2**20:,.1f} MB" for name, size in sizes.items())
+        told = "in memory: " + ", ".join(f"{name} {size / 2**20:,.1f} MB" for name, size in sizes.items())
+        if self.preview.dataset.mapped:
+            return told + ", mapped from a file: read as needed, dropped when memory is short"
+        away = self.preview.dataset.samples.device.type != self.device.type
+        return told + (f", beside the {self.device.type} device: brought there batch by batch" if away else "")
 
     def parameters(self) -> dict[str, int]:
         """The number of parameters of each network of the game that has any."""

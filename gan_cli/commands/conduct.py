@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("gan_cli.train")
 
 TOO_LARGE = "the networks or the data are too large; smaller widths of the model, or data.limit=N, need less"
+_TOGETHER = "these runs do not fit at once; sweep.together=false trains them one by one"
 
 
 def begun(
@@ -173,6 +174,7 @@ def conduct_together(runs: Sequence["Run"]) -> None:
         Incompatible: they cannot be one program (`Together`); nothing is written then.
         Stopped: a signal ended the runs after their states were saved.
     """
+    from gan_cli import memory
     from gan_cli.loop import train_together
     from gan_cli.progress import step_bar
     from gan_cli.signals import listening
@@ -193,7 +195,7 @@ def conduct_together(runs: Sequence["Run"]) -> None:
             log.error("%s: %s", run.directory.path, reason_of(end))
 
     try:
-        with ExitStack() as opened:
+        with memory.enough(RunFailed, _TOGETHER), ExitStack() as opened:
             stop = opened.enter_context(listening())
             bar = opened.enter_context(step_bar(first.total_steps, first.step))
             told, stopwatch = [], Stopwatch(first.device)
