@@ -233,3 +233,23 @@ def test_the_log_says_what_was_recorded_and_how_long_it_took(cli: Callable[..., 
     assert result.code == 0
     (log,) = Path().glob("outputs/*/*/train.log")
     assert "step recorded in" in log.read_text()
+
+
+@pytest.mark.parametrize("way", ["an average", "images", "ada", "labels", "rates that change", "a ragged batch"])
+def test_nothing_around_a_step_waits_for_the_device_either(compose: Compose, tmp_path: Path, way: str) -> None:
+    overrides = WAYS[way] if "data=mnist" in WAYS[way] else (*TINY, *WAYS[way])
+    run = trained(compose(*overrides), tmp_path, 2, "none")
+    OperationList.record(run.advance, 2**30)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "overrides", [("loss=hinge", "penalty=r1r2"), ("loss=rasgan", "penalty=gp", "train.d_steps=2")]
+)
+def test_compiled_networks_train_as_written_ones_to_rounding(
+    compose: Compose, tmp_path: Path, overrides: tuple[str, ...]
+) -> None:
+    config = compose(*TINY, *overrides, "optim=sgd", "optim.lr=0.05")
+    plain, compiled = (trained(config, tmp_path, 5, how) for how in ("none", "inductor"))
+    for name, expected in plain.state().tensors.items():
+        torch.testing.assert_close(compiled.state().tensors[name], expected, rtol=1e-4, atol=1e-5, msg=name)
