@@ -152,16 +152,18 @@ class Replayed:
         return recorded.told()
 
     def _prove(self, recorded: _Recorded, step: int) -> Stats:
-        before = self._saved()
-        self._replay(recorded, step)
+        before, told_before = self._saved(), recorded.told()
+        told = self._replay(recorded, step)
         replayed = self._saved()
         self._restore(before)
         stats = self._game.play(step)
-        for was, ours, right in zip(before, replayed, self._game.state(), strict=True):
-            if not _agree(was, ours, right, exactly=self._device.type == "cpu"):
-                self._give_up("its replay differs from the step itself")
-                break
-        recorded.proven = True
+        state = zip(before, replayed, self._game.state(), strict=True)
+        logged = ((told_before[name], told[name], stats[name]) for name in told)
+        exactly = self._device.type == "cpu"
+        if all(_agree(was, ours, right, exactly) for was, ours, right in (*state, *logged)):
+            recorded.proven = True
+        else:
+            self._give_up("its replay differs from the step itself")
         return stats
 
     def _saved(self) -> list[Tensor]:
