@@ -183,7 +183,7 @@ def test_penalty_and_loss_weigh_as_much_as_their_numbers_of_the_step(
     compose: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Networks that do not move, so that the two runs look at the same.
-    still = (*TINY, "optim.lr=1e-30", "loss=hinge", "penalty=r1")
+    still = (*TINY, "optim.lr=1e-30", "loss=hinge", "penalty=r1", "device.compile=none")
     plain = started(compose, tmp_path, *still)
     changing = ("penalty.gamma={start: 2, end: 0.2, shape: cosine}", "loss.d_scale={start: 1, end: 3, steps: 3}")
     run = started(compose, tmp_path, *still, *changing)
