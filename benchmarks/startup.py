@@ -29,16 +29,16 @@ def _ended(*command: str) -> Callable[[], float]:
 
 
 def _first_step() -> float:
-    """Seconds from the start of `gan-train`, as it comes, until the log of its first step is there."""
+    """Seconds from the start of `gan-train`, as it comes, until a checkpoint says that its first step is done."""
     with tempfile.TemporaryDirectory() as directory:
-        log = Path(directory) / "run" / "metrics.jsonl"
+        run = Path(directory) / "run"
         start = time.perf_counter()
         process = subprocess.Popen(
-            [*_TRAIN, "train.steps=1000", f"hydra.run.dir={log.parent}"],
+            [*_TRAIN, "train.checkpoint_every=1", f"hydra.run.dir={run}"],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        while process.poll() is None and not (log.exists() and log.stat().st_size):
+        while process.poll() is None and not list(run.glob("checkpoints/step_*.safetensors")):
             time.sleep(0.005)
         taken = time.perf_counter() - start
         process.kill()

@@ -1,21 +1,21 @@
-"""How fast is our training step? Measured beside loops written the way notebooks write them, in the same process.
+"""How fast is our training step? Measured beside loops written the way notebooks write them, in turns.
 
     python benchmarks/step.py                      all rows
     python benchmarks/step.py --rounds 9 --only Gaussian
 
 The two take turns, and the figure is the median over rounds of the ratio of their times: this holds still where the
-speed of a shared machine does not. While the plain loop has its turn, memory is handled as it is without gan-cli.
+speed of a shared machine does not. The plain loop has a process of its own, so that it runs as it does without gan-cli.
 """
 
 import argparse
-import ctypes
-import sys
+import multiprocessing
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import notebooks
@@ -26,7 +26,6 @@ from table import Row, machine, table
 from torch.utils.flop_counter import FlopCounterMode
 from torchvision.io import write_png
 
-from gan_cli.allocator import keep_freed_memory
 from gan_cli.build import build
 from gan_cli.commands.conduct import conduct
 from gan_cli.conf_dir import CONF_DIR
@@ -34,7 +33,7 @@ from gan_cli.parse import parse, split
 from gan_cli.run import Run
 from gan_cli.run_directory import RunDirectory
 
-_PROGRAM_STEPS = 500
+_PROGRAM_STEPS = 1000
 
 
 @dataclass(frozen=True)
@@ -56,7 +55,7 @@ class Work:
 def works(directory: Path) -> list[Work]:
     """What is measured; needs a directory for the files that the loops read."""
     pictures = torch.randint(0, 256, (256, 3, 64, 64), dtype=torch.uint8)
-    (directory / "pictures").mkdir()
+    (directory / "pictures").mkdir(exist_ok=True)
     for number, picture in enumerate(pictures):
         write_png(picture, str(directory / "pictures" / f"{number}.png"))
     images = pictures.float() / 127.5 - 1
@@ -108,19 +107,30 @@ def seconds(step: Callable[[], object], steps: int) -> float:
     return time.perf_counter() - start
 
 
+def _plain(number: int, directory: str, asked: Connection) -> None:
+    """In a process of its own: so many steps of a plain loop whenever it is asked, and how long they took."""
+    step = works(Path(directory))[number].plain()
+    while (steps := asked.recv()) > 0:
+        asked.send(seconds(step, steps))
+
+
 @contextmanager
-def memory_as_it_comes() -> Iterator[None]:
-    """The C library's own way with freed memory, as it is for large tensors once it has adapted to them."""
-    if not sys.platform.startswith("linux"):
-        yield
-        return
-    mallopt = ctypes.CDLL(None).mallopt
-    for parameter, value in ((-1, 64 * 2**20), (-2, 128 * 2**10), (-3, 32 * 2**20), (-4, 65536)):
-        mallopt(parameter, value)
+def apart(number: int, directory: Path) -> Iterator[Callable[[int], float]]:
+    """The seconds that so many steps of a plain loop take, in a process that knows nothing of gan-cli's settings."""
+    spawning = multiprocessing.get_context("spawn")
+    ours, theirs = spawning.Pipe()
+    process = spawning.Process(target=_plain, args=(number, str(directory), theirs), daemon=True)
+    process.start()
+
+    def measured(steps: int) -> float:
+        ours.send(steps)
+        return float(ours.recv())
+
     try:
-        yield
+        yield measured
     finally:
-        keep_freed_memory()
+        ours.send(0)
+        process.join()
 
 
 def matrix_rate(dtype: torch.dtype) -> float:
@@ -136,17 +146,18 @@ def operations(overrides: list[str]) -> int:
     return counter.get_total_flops()
 
 
-def measure(work: Work, overrides: list[str], rounds: int, aim: float | None, dtype: torch.dtype) -> Row:
+def measure(
+    work: Work, plain: Callable[[int], float], overrides: list[str], rounds: int, aim: float | None, dtype: torch.dtype
+) -> Row:
     """A row: the plain loop and ours in turns."""
     with tempfile.TemporaryDirectory() as directory:
-        run, plain = built([*work.overrides, *overrides], Path(directory)), work.plain()
-        for step in (plain, run.advance):
-            seconds(step, 6)  # long enough to be recorded
+        run = built([*work.overrides, *overrides], Path(directory))
+        plain(6)
+        seconds(run.advance, 6)  # long enough to be recorded
         times = []
         for _ in range(rounds):
-            with memory_as_it_comes():
-                theirs = seconds(plain, work.steps)
-            times.append(tuple(1000 * taken / work.steps for taken in (theirs, seconds(run.advance, work.steps))))
+            taken = plain(work.steps), seconds(run.advance, work.steps)
+            times.append(tuple(1000 * each / work.steps for each in taken))
     flops, rate = operations(work.overrides), matrix_rate(dtype)
 
     def note(ours: float) -> str:
@@ -158,8 +169,8 @@ def measure(work: Work, overrides: list[str], rounds: int, aim: float | None, dt
 
 
 def whole_program(rounds: int) -> Row:
-    """The bare step beside a run with everything that a user gets: logging, grids, checkpoints, a progress bar."""
-    overrides = ["experiment=cs231n_gan", f"train.steps={_PROGRAM_STEPS}"]
+    """The bare step beside a run with all that a user gets but evaluation: logs, grids, checkpoints, a progress bar."""
+    overrides = ["experiment=cs231n_gan", f"train.steps={_PROGRAM_STEPS}", "train.evaluate_every=0"]
     times = []
     for _ in range(rounds):
         with tempfile.TemporaryDirectory() as directory:
@@ -174,13 +185,15 @@ def rows(rounds: int, only: str = "") -> Iterator[Row]:
     """All rows whose name holds a text; those in bfloat16 where the processor has instructions for it."""
     quick = any(has for name, has in torch.cpu.get_capabilities().items() if "bf16" in name)
     with tempfile.TemporaryDirectory() as directory:
-        for work in works(Path(directory)):
+        place = Path(directory)
+        for number, work in enumerate(works(place)):
             if only not in work.name:
                 continue
-            in_float, in_bfloat = work.aims
-            yield measure(work, [], rounds, in_float, torch.float32)
-            if quick and in_bfloat is not None:
-                yield measure(work, ["device.precision=bf16"], rounds, in_bfloat, torch.bfloat16)
+            with apart(number, place) as plain:
+                in_float, in_bfloat = work.aims
+                yield measure(work, plain, [], rounds, in_float, torch.float32)
+                if quick and in_bfloat is not None:
+                    yield measure(work, plain, ["device.precision=bf16"], rounds, in_bfloat, torch.bfloat16)
     if only in "whole program":
         yield whole_program(max(2, rounds // 3))
 
