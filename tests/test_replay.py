@@ -48,6 +48,7 @@ WAYS = {
     "spectral": ("model.discriminator.norm=spectral",),
     "batch norm": ("model.discriminator.norm=batch",),
     "noise": ("critic.noise=0.2",),
+    "bfloat16": ("device.precision=bf16",),
     "unrolled": ("train.unroll=2", "penalty=r1", "penalty.every=2"),
     "an average": ("ema.half_life=50",),
     "images": (*IMAGES, *SMALL_MLP, "augment=diffaugment", "critic.flip=true"),
