@@ -164,8 +164,7 @@ def placed(dataset: Dataset, device: torch.device) -> Dataset:
     if device.type != "cuda":
         return dataset.to(device)
     free, _ = torch.cuda.mem_get_info(device)
-    size = dataset.samples.numel() * dataset.samples.element_size()
-    return dataset.to(device) if fits_beside_training(size, free) else dataset
+    return dataset.to(device) if fits_beside_training(dataset.samples.nbytes, free) else dataset
 
 
 def load_data(config: Config, trusted: Trust = None) -> Dataset:

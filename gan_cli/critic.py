@@ -59,7 +59,7 @@ class Critic:
         may round to TF32, there as in all of float32 training.)
         """
         exactly = replace(self, autocast=lambda: torch.autocast(packs.device.type, enabled=False))
-        with uncompiled():
+        with _uncompiled():
             scales = exactly._judge(packs)
         return torch.stack([logits.mean(1) for logits in scales]).sum(0)
 
@@ -72,7 +72,7 @@ class Critic:
             return _by_scale(self.discriminator(seen) if self.labels is None else self.discriminator(seen, self.labels))
 
 
-def uncompiled() -> AbstractContextManager[object]:
+def _uncompiled() -> AbstractContextManager[object]:
     """Where what torch.compile made runs as it was written; nothing where it was never used: its import is slow."""
     return torch.compiler.set_stance("force_eager") if "_dynamo" in vars(torch) else nullcontext()
 

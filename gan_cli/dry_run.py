@@ -25,8 +25,8 @@ def dry_run(run: Run) -> Iterator[str]:
     run.meter.check()
     speed = (run.images_seen - seen) / _MEASURED / seconds
     yield f"{speed:,.0f} images/s: about {_duration(seconds * run.total_steps)}"
-    yield f"peak memory {memory.told(round(memory.peak_bytes(run.device) / 2**20), run.device)}"
-    checkpoint = sum(tensor.numel() * tensor.element_size() for tensor in run.state().tensors.values())
+    yield f"peak memory {memory.told(memory.peak_mb(run.device), run.device)}"
+    checkpoint = sum(tensor.nbytes for tensor in run.state().tensors.values())
     kept = max(1, run.train.keep) if run.train.checkpoint_every else 0
     yield f"disk {checkpoint * kept / 2**20:,.0f} MB for {kept} checkpoints of {checkpoint / 2**20:,.1f} MB"
 

@@ -16,12 +16,12 @@ _UNITS = {"bytes": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 _OF_GPU = 0.4  # of its free memory that data may take; the rest is for what the step makes
 
 
-def peak_bytes(device: torch.device) -> int:
-    """The most memory so far: of the whole process on the CPU, of PyTorch's allocations on a GPU."""
+def peak_mb(device: torch.device) -> int:
+    """The most memory so far, in MB: of the whole process on the CPU, of PyTorch's allocations on a GPU."""
     if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device)
+        return round(torch.cuda.max_memory_allocated(device) / 2**20)
     unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20)
 
 
 def told(peak: int, device: torch.device) -> str:

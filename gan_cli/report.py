@@ -140,7 +140,7 @@ class Report:
     def finish(self) -> None:
         """The animation, a plot of the losses and summary.json."""
         speed = _speed((0, 0.0), (self._run.images_seen, self._training_s))
-        peak = round(memory.peak_bytes(self._run.device) / 2**20)
+        peak = memory.peak_mb(self._run.device)
         log.info("peak memory %s", memory.told(peak, self._run.device))
         directory = self._run.directory
         images.save_animation(directory.samples / "progress.webp", sorted(directory.samples.glob("step_*.png")))

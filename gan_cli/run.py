@@ -205,10 +205,10 @@ class Run:
             state for player in self.game.players for state in checkpoint.expected_state(player.optimizer).values()
         ]
         sizes = {
-            "weights": sum(tensor.numel() * tensor.element_size() for tensor in weights),
-            "gradients": sum(parameter.numel() * parameter.element_size() for parameter in moved),
+            "weights": sum(tensor.nbytes for tensor in weights),
+            "gradients": sum(parameter.nbytes for parameter in moved),
             "optimizers": sum(dtype.itemsize * math.prod(shape) for dtype, shape in states),
-            "data": math.prod(self.preview.dataset.samples.shape) * self.preview.dataset.samples.element_size(),
+            "data": self.preview.dataset.samples.nbytes,
         }
         told = "in memory: " + ", ".join(f"{name} {size / 2**20:,.1f} MB" for name, size in sizes.items())
         if self.preview.dataset.mapped:

@@ -34,7 +34,7 @@ def choose(config: Config, game: Steps, tape: Tape, device: torch.device, alone:
         case Compile.graph:
             return Replayed(game, tape, device, _MOST).play
         case Compile.auto if alone and device.type == "cpu" and _is_own(config):
-            size = sum(tensor.numel() * tensor.element_size() for tensor in game.state())
+            size = sum(tensor.nbytes for tensor in game.state())
             if size <= _SMALL // 4:  # without the optimizers' states, which come with the first step
                 return Replayed(game, tape, device, _SMALL).play
         case Compile.inductor:

@@ -4,6 +4,8 @@ from collections.abc import Callable
 
 import torch
 
+from gan_cli.replay.tape import NotReplayable
+
 
 class CUDAGraph:
     """A graph of whole moves: forward, backward, penalties and optimizers, one launch for all of them.
@@ -20,11 +22,14 @@ class CUDAGraph:
         """Capture the work, and do it once: capturing alone does not.
 
         Raises:
-            RuntimeError: it waits for the device, or does what a graph cannot hold.
+            NotReplayable: it waits for the device, or does what a graph cannot hold.
         """
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
-            work()
+        try:
+            with torch.cuda.graph(graph):
+                work()
+        except RuntimeError as error:
+            raise NotReplayable(str(error).splitlines()[0]) from error
         graph.replay()
         return cls(graph)
 

@@ -91,7 +91,7 @@ class OperationList(TorchDispatchMode):
 
     def _note(self, func: OpOverload, arguments: tuple[Any, ...], options: dict[str, Any], results: Any) -> None:
         made = tuple(_held(tensor) for tensor in _made(func, results))
-        self.num_bytes += sum(tensor.numel() * tensor.element_size() for tensor in made)
+        self.num_bytes += sum(tensor.nbytes for tensor in made)
         if self.num_bytes > self._most_bytes:
             raise NotReplayable(f"the results of its operations take more than {self._most_bytes / 2**20:,.0f} MB")
         writing = None if func._schema.is_mutable else _writing_form(func, len(made))

@@ -30,7 +30,7 @@ class Steps(Protocol):
         """What `play` does after `seed`."""
 
     def kind(self, step: int) -> Hashable:
-        """All that decides which operations step `step` has, other than the networks' own code; None: unknown."""
+        """All that decides which operations step `step` has, other than the networks' own code."""
 
     def seed(self, step: int) -> None:
         """Seed what draws from torch's global generators in a step."""
@@ -63,9 +63,6 @@ class _Recorded:
         """The statistics, as they are now: the next replay overwrites them."""
         return {name: value.clone() for name, value in self.stats.items()}
 
-    def requests_at(self, step: int) -> list[Request]:
-        return [request.at(step, self.step, slope) for request, slope in zip(self.requests, self.slopes, strict=True)]
-
 
 class Replayed:
     """Plays a game's steps: the first of each kind as they are, then a recording of them.
@@ -90,9 +87,9 @@ class Replayed:
 
     def play(self, step: int) -> Stats:
         """Every player's moves of a step."""
-        kind = self._game.kind(step)
-        if self.refused is not None or kind is None:
+        if self.refused is not None:
             return self._game.play(step)
+        kind = self._game.kind(step)
         recorded = self._recorded.get(kind)
         if recorded is None:
             return self._listen(kind, step)
@@ -119,9 +116,7 @@ class Replayed:
         started, before = time.perf_counter(), self._saved()
         try:
             slopes = _slopes(*heard)
-            requests = [
-                request.at(step, heard[1].step, slope) for request, slope in zip(heard[1].requests, slopes, strict=True)
-            ]
+            requests = _at(step, heard[1].step, heard[1].requests, slopes)
             inputs = [kept(request.answered()) for request in requests]
             stats: Stats = {}
 
@@ -134,18 +129,17 @@ class Replayed:
                     recording: OperationList | CUDAGraph = CUDAGraph.record(work)
                 else:
                     recording = OperationList.record(work, self._most_bytes)
-        except (NotReplayable, RuntimeError) as why:
-            if isinstance(why, RuntimeError) and self._device.type != "cuda":
-                raise
+        except NotReplayable as why:
             self._restore(before)
-            self._give_up(str(why).splitlines()[0])
+            self._give_up(str(why))
             return self._game.play(step)
         self._recorded[kind] = _Recorded(step, requests, slopes, inputs, recording, stats)
         log.info("step recorded in %.2f s: %s", time.perf_counter() - started, recording)
         return self._recorded[kind].told()
 
     def _replay(self, recorded: _Recorded, step: int) -> Stats:
-        for held, request in zip(recorded.inputs, recorded.requests_at(step), strict=True):
+        requests = _at(step, recorded.step, recorded.requests, recorded.slopes)
+        for held, request in zip(recorded.inputs, requests, strict=True):
             refill(held, request.answered())
         self._game.seed(step)
         recorded.recording.replay()
@@ -190,6 +184,11 @@ def _slopes(first: _Heard, second: _Heard) -> list[int]:
     if any(growth % steps for growth in grown):
         raise NotReplayable("its random draws do not follow from the step's number")
     return [growth // steps for growth in grown]
+
+
+def _at(step: int, origin: int, requests: Sequence[Request], slopes: Sequence[int]) -> list[Request]:
+    """The requests of step `origin` as another step makes them."""
+    return [request.at(step, origin, slope) for request, slope in zip(requests, slopes, strict=True)]
 
 
 def _agree(before: Tensor, replayed: Tensor, right: Tensor, exactly: bool) -> bool:
