@@ -20,6 +20,11 @@ class SearchMethod(Enum):
     cmaes = "cmaes"
 
 
+class ExportFormat(Enum):
+    onnx = "onnx"
+    safetensors = "safetensors"
+
+
 @dataclass
 class SweepConf:
     """Where the jobs of a sweep lie and how they are run."""
@@ -94,6 +99,20 @@ class SampleConf:
     batch_norm: BatchNormMode | None = None
     trust: list[str] = MISSING
     device: DeviceConf = MISSING
+
+
+@dataclass
+class ExportConf:
+    """The whole of what `gan-export` was asked to do."""
+
+    checkpoint: str = MISSING
+    format: ExportFormat | None = MISSING
+    out: str = MISSING
+    weights: Weights | None = MISSING
+    batch_norm: BatchNormMode | None = MISSING
+    seed: int = bounded(ge=0, lt=2**63)
+    evaluation: str | None = MISSING
+    trust: list[str] = MISSING
 
 
 @dataclass

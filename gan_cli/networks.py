@@ -78,12 +78,17 @@ def check_shape(sample_shape: tuple[int, ...]) -> None:
 
 def build_generator(config: Config, data: DataFacts, streams: Streams, trusted: Trust = None) -> nn.Module:
     """The generator with its initial weights, on torch's current device."""
-    return _network(config, "generator", data, streams, trusted, {"latent_dim": config.latent.dim})
+    return _network(config, "generator", data, streams, trusted)
 
 
 def build_discriminator(config: Config, data: DataFacts, streams: Streams, trusted: Trust = None) -> nn.Module:
     """The discriminator with its initial weights, on torch's current device; it takes packs of samples."""
-    return _network(config, "discriminator", data, streams, trusted, {})
+    return _network(config, "discriminator", data, streams, trusted)
+
+
+def generator_arguments(config: Config, data: DataFacts, trusted: Trust = None) -> dict[str, Any]:
+    """All that the generator's class, here `_target_`, is called with."""
+    return config.model.generator | _facts(config, "generator", data, trusted)
 
 
 def packing(config: Config) -> int:
@@ -91,23 +96,31 @@ def packing(config: Config) -> int:
     return int(config.model.discriminator.get("packing", 1))
 
 
-def _network(
-    config: Config, name: str, data: DataFacts, streams: Streams, trusted: Trust, facts: dict[str, Any]
-) -> nn.Module:
+def _network(config: Config, name: str, data: DataFacts, streams: Streams, trusted: Trust) -> nn.Module:
     node, path = dict(getattr(config.model, name)), f"model.{name}"
-    channels, *sizes = data.sample_shape
-    joined = int(node.pop("packing", 1)) if name == "discriminator" else 1
-    facts = facts | {"sample_shape": (joined * channels, *sizes)}
-    if config.model.conditional is not Conditional.none:
-        facts |= {"num_classes": len(data.classes)}
-        if accepts(node["_target_"], "conditional", path, trusted):  # a network of the user's own may know its way
-            facts |= {"conditional": config.model.conditional.name}
+    facts = _facts(config, name, data, trusted)
+    if name == "discriminator":
+        node.pop("packing", None)
     with streams.modules(f"init/{name}"):
         network = create(node, path, trusted, **facts)
         if not isinstance(network, nn.Module):
             raise Refused(f"{path}._target_: {node['_target_']} must be a torch.nn.Module")
         initialize(network, config.model.init.name, config.model.init_std)
     return network
+
+
+def _facts(config: Config, name: str, data: DataFacts, trusted: Trust) -> dict[str, Any]:
+    """What a network is told besides its options: of the latents, the data and the labels."""
+    channels, *sizes = data.sample_shape
+    joined = packing(config) if name == "discriminator" else 1
+    facts: dict[str, Any] = {"latent_dim": config.latent.dim} if name == "generator" else {}
+    facts |= {"sample_shape": (joined * channels, *sizes)}
+    if config.model.conditional is not Conditional.none:
+        facts |= {"num_classes": len(data.classes)}
+        target = getattr(config.model, name)["_target_"]
+        if accepts(target, "conditional", f"model.{name}", trusted):  # a network of the user's own may know its way
+            facts |= {"conditional": config.model.conditional.name}
+    return facts
 
 
 def restore_generator(

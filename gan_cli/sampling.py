@@ -49,11 +49,7 @@ class Sampler:
             indices: 0 or greater, in any order.
         """
         modes = {module: module.training for module in self.generator.modules()}
-        self.generator.eval()
-        for module in modes:
-            if isinstance(module, _DropoutNd):
-                module.train()
-        layers = [module for module in modes if isinstance(module, _BatchNorm)] if self.batch_statistics else []
+        layers = self._ready()
         buffers = {buffer: buffer.clone() for layer in layers for buffer in layer.buffers()}
         try:
             if layers:
@@ -73,6 +69,21 @@ class Sampler:
             for buffer, value in buffers.items():
                 buffer.copy_(value)
 
+    @torch.no_grad()
+    def settle(self) -> None:
+        """Make the generator for good what it is while samples are drawn, to be used without this sampler.
+
+        It is left in evaluation mode, and the statistics of the fixed batch, where there is one, have taken the place
+        of the running averages. Dropout is off then: samples are a function of latents and labels.
+        """
+        layers = self._ready()
+        if layers:
+            self._take_statistics(layers)
+        for module in self.generator.modules():
+            if isinstance(module, _DropoutNd):
+                module.p = 0.0
+        self.generator.eval()
+
     def of_stream(self, name: str) -> "Sampler":
         """The same generator with latents of its own, which no other use draws."""
         return replace(self, latents=replace(self.latents, streams=self.latents.streams.of(name)))
@@ -83,6 +94,15 @@ class Sampler:
             return numbers % self.num_classes
         labels = self.labels.to(numbers.device)
         return labels[numbers % len(labels)]
+
+    def _ready(self) -> list[_BatchNorm]:
+        """Evaluation mode but for dropout. Returns the layers that take the fixed batch's statistics."""
+        self.generator.eval()
+        modules = list(self.generator.modules())
+        for module in modules:
+            if isinstance(module, _DropoutNd):
+                module.train()
+        return [module for module in modules if isinstance(module, _BatchNorm)] if self.batch_statistics else []
 
     def _chunk(self, number: int) -> Tensor:
         latents = self.latents("sample", number, CHUNK)

@@ -19,7 +19,7 @@ from omegaconf import OmegaConf
 
 from gan_cli import images
 from gan_cli.build import build
-from gan_cli.command_schema import CommandConf, SampleConf, SearchConf, SearchMethod, SweepConf
+from gan_cli.command_schema import CommandConf, ExportConf, SampleConf, SearchConf, SearchMethod, SweepConf
 from gan_cli.conf_dir import CONF_DIR
 from gan_cli.errors import Refused
 from gan_cli.games.gan import GAN
@@ -115,6 +115,10 @@ def test_searches_declare_what_the_schema_declares_and_a_grid_what_is_of_a_grid(
 
 def test_sample_yaml_declares_what_the_schema_declares_and_nothing_else() -> None:
     assert content("sample").keys() - {"defaults", "hydra"} == declared(SampleConf, "device")
+
+
+def test_export_yaml_declares_what_the_schema_declares_and_nothing_else() -> None:
+    assert content("export").keys() - {"defaults", "hydra"} == declared(ExportConf)
 
 
 def options_of(target: str) -> type | None:

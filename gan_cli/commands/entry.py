@@ -27,6 +27,7 @@ FREE_KEYS = (
     "runs",
     "checkpoint",
     "out",
+    "evaluation",
     "indices",
     "label",
     "inception_weights",

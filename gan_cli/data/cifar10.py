@@ -12,12 +12,19 @@ from torch import Tensor
 from gan_cli.data.dataset import Dataset
 from gan_cli.data.download import fetch
 from gan_cli.data.folder import expanded
+from gan_cli.data.origin import Origin
 from gan_cli.data.packed import opened
 from gan_cli.errors import Refused
 
 URL = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"
 SHA256 = "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd"
 """Of the archive, as TensorFlow Datasets lists it."""
+ORIGIN = Origin(
+    "CIFAR-10",
+    "Alex Krizhevsky, Vinod Nair and Geoffrey Hinton",
+    "none is stated by its authors, who ask that their report of 2009 be cited; the photographs are others'",
+    "https://www.cs.toronto.edu/~kriz/cifar.html",
+)
 _NAME_IT = "name it, a folder that holds it, or the unpacked folder: data.root=PATH"
 INSTEAD = f"Get {URL} on another machine,\nand {_NAME_IT}"
 REMEDY = f"Leave data.root out to have it fetched, or get {URL} and\n{_NAME_IT}"

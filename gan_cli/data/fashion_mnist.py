@@ -10,6 +10,7 @@ from gan_cli.data.dataset import Dataset
 from gan_cli.data.download import fetch
 from gan_cli.data.folder import expanded
 from gan_cli.data.idx import read_idx
+from gan_cli.data.origin import Origin
 from gan_cli.errors import Refused
 
 URL = "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/"
@@ -20,6 +21,12 @@ SHA256 = {
     "t10k-labels-idx1-ubyte.gz": "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
 }
 """Of the published files, as TensorFlow Datasets lists them."""
+ORIGIN = Origin(
+    "Fashion-MNIST",
+    "Zalando SE (Han Xiao, Kashif Rasul and Roland Vollgraf)",
+    "MIT, https://github.com/zalandoresearch/fashion-mnist/blob/master/LICENSE",
+    "https://arxiv.org/abs/1708.07747",
+)
 INSTEAD = (
     "Get the four files of data/fashion in https://github.com/zalandoresearch/fashion-mnist on another machine,\n"
     "and name the folder that holds them: data.root=PATH"

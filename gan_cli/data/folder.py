@@ -13,11 +13,14 @@ from gan_cli.data import pictures
 from gan_cli.data.archives import Zip
 from gan_cli.data.dataset import Dataset
 from gan_cli.data.decoded import decode
+from gan_cli.data.origin import Origin
 from gan_cli.data.source import Look, Skipped, Source, printable
 from gan_cli.data.tree import Tree
 from gan_cli.errors import Refused
 
 log = logging.getLogger("gan_cli.data")
+
+ORIGIN = Origin("a folder of pictures", "", "not known to gan-cli: yours to name")
 
 _NAMED = 5  # of the files for which strict data are refused; without `strict` every one is named
 

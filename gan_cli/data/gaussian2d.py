@@ -5,8 +5,11 @@ from collections.abc import Sequence
 import torch
 
 from gan_cli.data.dataset import Dataset, Gaussian
+from gan_cli.data.origin import Origin
 from gan_cli.errors import Refused
 from gan_cli.streams import Streams
+
+ORIGIN = Origin("points of a Gaussian, computed by gan-cli", "", "none is needed")
 
 
 def load(

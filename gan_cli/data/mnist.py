@@ -4,9 +4,16 @@ from pathlib import Path
 
 from gan_cli.data.dataset import Dataset, Judges
 from gan_cli.data.idx import read_idx
+from gan_cli.data.origin import Origin
 
 FILES = Path(__file__).resolve().parent / "mnist_idx"
 JUDGES = Judges("mnist_v1", "mnist_report_v1")
+ORIGIN = Origin(
+    "MNIST",
+    "Yann LeCun, Corinna Cortes and Christopher J. C. Burges",
+    "CC BY-SA 3.0, https://creativecommons.org/licenses/by-sa/3.0/",
+    "http://yann.lecun.com/exdb/mnist/",
+)
 _PREFIX = {"train": "train", "test": "t10k"}
 
 

@@ -5,9 +5,16 @@ from collections.abc import Sequence
 from gan_cli.data import folder
 from gan_cli.data.dataset import Dataset
 from gan_cli.data.download import fetch
+from gan_cli.data.origin import Origin
 
 URL = "https://d2l-data.s3-accelerate.amazonaws.com/pokemon.zip"
 SHA1 = "c065c0e2593b8b161a2d7873e42418bf6a21106c"
+ORIGIN = Origin(
+    "Pokémon sprites",
+    "the makers of the games, collected for Dive into Deep Learning",
+    "none is granted: the drawings belong to the makers of the games (Nintendo, Game Freak, Creatures)",
+    "https://d2l.ai/chapter_generative-adversarial-networks/dcgan.html",
+)
 INSTEAD = (
     "Get pokemon.zip on another machine, from the address above or any archive of sprites laid out as\n"
     "pokemon/SPECIES/NAME.png, and name it, or the unpacked folder: data.root=PATH"

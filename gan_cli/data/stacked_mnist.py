@@ -4,11 +4,15 @@ From Metz et al. 2017 (Unrolled GANs, arXiv:1611.02163), in the size of Lin et a
 its published code has it; that code also draws from the test images.
 """
 
+from dataclasses import replace
+
 import torch
 
 from gan_cli.data import mnist
 from gan_cli.data.dataset import Dataset
 from gan_cli.streams import Streams
+
+ORIGIN = replace(mnist.ORIGIN, name="Stacked MNIST, whose colors are three digits of MNIST")
 
 
 def load(num_samples: int = 128_000, data_seed: int = 0, split: str = "train") -> Dataset:

@@ -12,6 +12,7 @@ from gan_cli.data import folder, pictures
 from gan_cli.data.archives import Tar
 from gan_cli.data.dataset import Dataset
 from gan_cli.data.download import fetch
+from gan_cli.data.origin import Origin
 from gan_cli.data.pictures import Box, Picture, Unreadable
 from gan_cli.data.source import Entry, Look, Source, is_picture, printable
 from gan_cli.data.tree import Tree
@@ -19,6 +20,12 @@ from gan_cli.errors import Refused
 
 URL = "https://vision.stanford.edu/aditya86/ImageNetDogs/"
 IMAGES, ANNOTATION = "images.tar", "annotation.tar"
+ORIGIN = Origin(
+    "Stanford Dogs",
+    "Aditya Khosla, Nityananda Jayadevaprakash, Bangpeng Yao and Li Fei-Fei",
+    "ImageNet's terms, non-commercial research and teaching; the photographs are others'",
+    URL,
+)
 # As TensorFlow Datasets has recorded them (url_checksums/stanford_dogs.txt); 793,579,520 and 21,852,160 bytes.
 SHA256 = {
     IMAGES: "a443fc2f9a851aa1a7b8e4fa4af94b8459fce2c9f5a2f4dd4669cf9673a4ec58",

@@ -61,7 +61,7 @@ class ConditionalBatchNorm(Labelled):
     def forward(self, inputs: Tensor, labels: Tensor) -> Tensor:
         """(N, features, ...) and labels (N,) to the same shape."""
         normalized = self.norm(inputs)
-        per_channel = (len(labels), -1, *(1,) * (inputs.dim() - 2))
+        per_channel = (labels.shape[0], -1, *(1,) * (inputs.dim() - 2))
         result: Tensor = self.scale(labels).reshape(per_channel) * normalized + self.shift(labels).reshape(per_channel)
         return result
 
