@@ -117,11 +117,13 @@ def test_networks_of_ones_own_need_trust_and_are_run_by_their_class(
     (tmp_path / "mine_to_export.py").write_text(
         "from torch import nn\nclass G(nn.Sequential):\n    def __init__(self, latent_dim, sample_shape):\n"
         "        super().__init__(nn.Linear(latent_dim, sample_shape[0]))\n"
+        "class D(nn.Sequential):\n    def __init__(self, sample_shape):\n"
+        "        super().__init__(nn.Linear(sample_shape[0], 1), nn.Flatten(0))\n"
     )
     kept = [argument for argument in POINTS if not argument.startswith("model.")]
     networks = (
         "model.generator._target_=mine_to_export.G",
-        "model.discriminator._target_=gan_cli.models.mlp.MLPDiscriminator",
+        "model.discriminator._target_=mine_to_export.D",
     )
     result = cli(*kept, "model=custom", *networks)
     assert result.code == 0, result.err

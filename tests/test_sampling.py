@@ -39,6 +39,27 @@ def test_sampling_leaves_the_generator_and_the_global_generator_as_they_were(str
         assert torch.equal(tensor, before[name])
 
 
+@pytest.mark.parametrize("batch_statistics", [False, True])
+def test_a_settled_generator_makes_alone_what_the_sampler_drew(batch_statistics: bool, streams: Streams) -> None:
+    generator = normalizing_generator()
+    assert isinstance(generator[2], nn.Dropout)
+    generator[2].p = 0.0  # the statistics of a batch that drops would be others
+    sampler = Sampler(generator, Latents(4, "normal", streams), batch_statistics=batch_statistics)
+    drawn = sampler(range(CHUNK))
+    sampler.settle()
+    latents = sampler.latents("sample", 0, CHUNK)
+    assert not any(module.training for module in generator.modules())
+    assert torch.equal(generator(latents), drawn)
+
+
+def test_a_settled_generator_drops_nothing(streams: Streams) -> None:
+    generator = normalizing_generator()
+    sampler = Sampler(generator, Latents(4, "normal", streams))
+    sampler.settle()
+    for _ in range(2):
+        assert torch.equal(sampler(range(CHUNK)), generator(sampler.latents("sample", 0, CHUNK)))
+
+
 def test_mode_is_put_back_when_the_reader_stops_early(streams: Streams) -> None:
     generator = normalizing_generator()
     chunks = Sampler(generator, Latents(4, "uniform", streams)).chunks(range(1000))

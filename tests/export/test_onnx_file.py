@@ -29,9 +29,20 @@ NETWORKS: dict[str, tuple[Sequence[str], Sequence[int], Sequence[str]]] = {
     "dcgan dropout": ((*DCGAN, "model.generator.dropout=0.5", "model.generator.activation=elu"), GREY, ()),
     "dcgan batch": ((*DCGAN, "sampling.batch_norm=batch"), GREY, ()),
     "dcgan3x3": (("model=dcgan3x3", "latent.dim=5", "model.resolution=8", "model.generator.widths=[6,4]"), GREY, ()),
-    "dcgan64": (("model=dcgan64", "data=mnist", "model.resolution=16", *NARROW), (3, 16, 16), ()),
+    "dcgan64": (
+        ("model=dcgan64", "data=mnist", "model.resolution=16", "model.generator.activation=leaky_relu", *NARROW),
+        (3, 16, 16),
+        (),
+    ),
     "dcgan64 projection": (
-        ("model=dcgan64", "data=mnist", "model.resolution=16", *NARROW, "model.conditional=projection"),
+        (
+            "model=dcgan64",
+            "data=mnist",
+            "model.resolution=16",
+            "model.generator.activation=leaky_relu",
+            *NARROW,
+            "model.conditional=projection",
+        ),
         (3, 16, 16),
         CLASSES,
     ),
