@@ -151,8 +151,8 @@ class Card:
         use = (
             "For teaching, experiments and comparisons of generative models; it knows nothing but the data above, "
             "imitates what is frequent among them with whatever bias they have, and may repeat samples that it was "
-            "trained on. Nothing that it makes is a fact, and it was tested for no use beyond what the table above "
-            "measures, so do not let decisions about people depend on it."
+            "trained on. Nothing that it makes is a fact, and it was tested for no use beyond what is "
+            "measured above, so do not let decisions about people depend on it."
         )
         return "\n\n".join(map(_filled, [use, *self.cautions]))
 
