@@ -57,6 +57,7 @@ class CommandConf:
     init_from: str | None = None
     trust: list[str] = field(default_factory=list)
     dry_run: bool = False
+    live: bool = True
     sweep: SweepConf = field(default_factory=SweepConf)
     search: SearchConf = field(default_factory=SearchConf)
 

@@ -32,7 +32,7 @@ class Preview:
 
     def real(self) -> Tensor:
         """A grid of real images, or a scatter plot of real points: uint8 (C, H, W)."""
-        real = self._real()
+        real = self.real_samples()
         return images.grid(real, self._columns) if self.dataset.is_images else plots.scatter({"real": real})
 
     def fake(self) -> Tensor:
@@ -44,9 +44,9 @@ class Preview:
         if mixture is not None:
             found = mode_coverage(fakes[:MODE_SAMPLES].cpu(), mixture.means, mixture.std)
             title = f"{found.modes} of {len(mixture.means)} modes, {found.high_quality:.1%} of high quality"
-        return plots.scatter({"real": self._real(), "generated": fakes[: self._count]}, title)
+        return plots.scatter({"real": self.real_samples(), "generated": fakes[: self._count]}, title)
 
-    def _real(self) -> Tensor:
+    def real_samples(self) -> Tensor:
         """Samples from all over the data, whose neighbours are often alike; or from all over each class shown."""
         stored, labels = self.dataset.samples, self.dataset.labels
         if not self._by_class or labels is None:

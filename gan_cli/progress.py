@@ -1,9 +1,39 @@
-"""The progress bar."""
+"""The progress bar, and what else may stand in its place."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Protocol
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+
+class Display(Protocol):
+    """What a person sees of a run while it trains."""
+
+    def advance(self) -> None:
+        """One step more."""
+        ...
+
+    def show(self, values: Mapping[str, float]) -> None:
+        """The latest figures."""
+        ...
+
+    def measured(self, told: str) -> None:
+        """What was measured last, or is being done about it."""
+        ...
+
+    @property
+    def due(self) -> bool:
+        """Whether it is time to `draw`."""
+        ...
+
+    def draw(self) -> None:
+        """Take the time that drawing takes."""
+        ...
+
+    def look(self) -> None:
+        """Show the samples as they are now, if samples are shown."""
+        ...
 
 
 class StepBar:
@@ -20,6 +50,20 @@ class StepBar:
     def show(self, values: Mapping[str, float]) -> None:
         """The latest figures."""
         self._progress.update(self._task, figures=figures(values))
+
+    def measured(self, told: str) -> None:
+        """Nothing: it is logged."""
+
+    @property
+    def due(self) -> bool:
+        """Never: a thread of its own draws it."""
+        return False
+
+    def draw(self) -> None:
+        """Nothing."""
+
+    def look(self) -> None:
+        """Nothing."""
 
 
 @contextmanager

@@ -10,9 +10,9 @@ from gan_cli import images, memory, plots
 from gan_cli.best import Best, evaluations
 from gan_cli.errors import RunFailed
 from gan_cli.evaluation.evaluator import Evaluation
-from gan_cli.evaluation.measure import finite
+from gan_cli.evaluation.measure import finite, telling
 from gan_cli.files import write_json
-from gan_cli.progress import StepBar, figures
+from gan_cli.progress import Display, figures
 from gan_cli.run import Run
 from gan_cli.stopwatch import Stopwatch
 from gan_cli.tracking import Tracker
@@ -26,10 +26,10 @@ _CURVE = 10  # points
 class Report:
     """Writes what a run shows, and keeps the time that this takes out of the training speed."""
 
-    def __init__(self, run: Run, tracker: Tracker, bar: StepBar) -> None:
+    def __init__(self, run: Run, tracker: Tracker, display: Display) -> None:
         self._run = run
         self._tracker = tracker
-        self._bar = bar
+        self._display = display
         self._stopwatch = Stopwatch(run.device)
         self._started = time.monotonic()
         self._wall_before = float(run.facts.get("wall_s", 0))
@@ -57,7 +57,10 @@ class Report:
 
     def advance(self) -> None:
         """One step was done."""
-        self._bar.advance()
+        self._display.advance()
+        if self._display.due:
+            with self._stopwatch.paused():
+                self._display.draw()
 
     def scalars(self, clear: bool) -> None:
         """The means since they were cleared.
@@ -74,7 +77,7 @@ class Report:
             speed = _speed(self._read_at, now)
             self._latest = {"images_seen": now[0], **self._run.meter.means(), "speed/images_per_s": speed}
             self._tracker.scalars(self._run.step, self._latest)
-            self._bar.show(self._latest)
+            self._display.show(self._latest)
             if clear:
                 self._run.meter.clear()
         self._read_at = now
@@ -91,10 +94,12 @@ class Report:
     def select(self) -> Mapping[str, float]:
         """What the fakes are worth now, by name; and a checkpoint if they are the best so far."""
         with self._stopwatch.paused():
+            if self._run.selection is None:
+                return {}
+            self._display.measured("measuring samples ...")
             with self._enough_for("num_images"):
                 evaluation = self._run.select()
-            if evaluation is None:
-                return {}
+            assert evaluation is not None
             self._told("metrics", evaluation)
             self._measured = {f"metrics/{name}": value for name, value in evaluation.values.items()}
             assert self._best is not None
@@ -105,6 +110,7 @@ class Report:
 
     def evaluate(self) -> None:
         """What the fakes are worth in the end, with pictures of what the numbers mean."""
+        self._display.measured("measuring samples for the end ...")
         with self._stopwatch.paused(), self._enough_for("final_images"):
             for evaluation in self._run.evaluate():
                 self._told("final", evaluation)
@@ -129,6 +135,8 @@ class Report:
             judge = f"{of.weights} weights" + (f", {of.extractor}" if of.extractor else "")
             shown = "  ".join(f"{measure.name} {measure.value:.3g}" for measure in evaluation.measures)
             log.info("step %d/%d  %s  (%s)", self._run.step, self._run.total_steps, shown, judge)
+            first = telling([measure.name for measure in evaluation.measures])
+            self._display.measured(str(next(measure for measure in evaluation.measures if measure.name == first)))
 
     def save(self) -> None:
         """A checkpoint. The log is flushed first: it never lacks what a checkpoint has gone past."""
@@ -142,6 +150,7 @@ class Report:
         speed = _speed((0, 0.0), (self._run.images_seen, self._training_s))
         peak = memory.peak_mb(self._run.device)
         log.info("peak memory %s", memory.told(peak, self._run.device))
+        self._display.look()
         directory = self._run.directory
         images.save_animation(directory.samples / "progress.webp", sorted(directory.samples.glob("step_*.png")))
         curves = loss_curves(directory.metric_lines())

@@ -4,7 +4,7 @@ import logging
 import shlex
 import traceback
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,7 @@ from gan_cli.run_directory import RunDirectory, reason_of, state_of
 from gan_cli.schema import Config, Facts
 
 if TYPE_CHECKING:
+    from gan_cli.progress import Display
     from gan_cli.report import Report
     from gan_cli.run import Run
     from gan_cli.targets import Trust
@@ -114,8 +115,11 @@ def take_up(run: "Run", facts: Facts) -> bool:
     return True
 
 
-def conduct(run: "Run") -> None:
+def conduct(run: "Run", live: bool = False) -> None:
     """Train, and leave a status in the run's directory whatever happens.
+
+    Args:
+        live: show the samples on the terminal meanwhile, where it can.
 
     Raises:
         Diverged: a loss was not finite.
@@ -130,7 +134,7 @@ def conduct(run: "Run") -> None:
     if leads:
         _describe(run)
     try:
-        with memory.enough(RunFailed, run.with_less_memory()), listening() as stop, _told(run) as report:
+        with memory.enough(RunFailed, run.with_less_memory()), listening() as stop, _told(run, live) as report:
             reason = train(run, report, stop)
     except RankLost as lost:
         if not lost.speaks:
@@ -147,9 +151,8 @@ def conduct(run: "Run") -> None:
 
 
 @contextmanager
-def _told(run: "Run") -> "Iterator[Report]":
+def _told(run: "Run", live: bool) -> "Iterator[Report]":
     """The run's report: of several ranks the first one's tells, and the others' do their share of its work."""
-    from gan_cli.progress import step_bar
     from gan_cli.report import Report
     from gan_cli.silent_report import SilentReport
     from gan_cli.tracking import Tracker
@@ -161,9 +164,18 @@ def _told(run: "Run") -> "Iterator[Report]":
     directory.write_status("running", run.step)
     with (
         Tracker(directory, run.step, run.hparams, run.curves) as tracker,
-        step_bar(run.total_steps, run.step) as bar,
+        _display(run, live) as display,
     ):
-        yield Report(run, tracker, bar)
+        yield Report(run, tracker, display)
+
+
+def _display(run: "Run", live: bool) -> "AbstractContextManager[Display]":
+    from gan_cli.live.area import is_possible, live_area
+    from gan_cli.progress import step_bar
+
+    if live and run.ranks.size == 1 and is_possible():
+        return live_area(run.preview, run.total_steps, run.step, run.train.minutes)
+    return step_bar(run.total_steps, run.step)
 
 
 def conduct_together(runs: Sequence["Run"]) -> None:

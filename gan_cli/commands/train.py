@@ -64,7 +64,7 @@ def main(composed: DictConfig) -> None:
         make = _resumed if resuming else _new
         run = make(plain, command, directory, ranks)
         if run is not None:
-            _train(run)
+            _train(run, command.live)
 
 
 def _new(plain: dict[str, Any], command: CommandConf, directory: RunDirectory, ranks: Ranks) -> "Run | None":
@@ -109,12 +109,13 @@ def _resumed(plain: dict[str, Any], command: CommandConf, directory: RunDirector
     return run
 
 
-def _train(run: "Run") -> None:
-    from gan_cli.doctor.run_files import line_for
+def _train(run: "Run", live: bool) -> None:
+    from gan_cli.doctor.run_files import line_for, troubled
+    from gan_cli.ending import ending
 
     directory = run.directory
     try:
-        conduct(run)
+        conduct(run, live)
     except Stopped:
         if run.train.checkpoint_every:
             log.info("stopped at step %d; go on with: gan-train resume=%s", run.step, shlex.quote(str(directory.path)))
@@ -124,3 +125,5 @@ def _train(run: "Run") -> None:
     said = line_for(directory.path)
     if said is not None:
         log.info("%s", said)
+    for line in ending(directory, run.config, run.step, run.total_steps, troubled(directory.path)):
+        log.info("%s", line)

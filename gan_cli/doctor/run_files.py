@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from gan_cli.doctor.diagnosis import examine, summary_line
+from gan_cli.doctor.diagnosis import diagnose, examine, summary_line
 from gan_cli.doctor.log import Log, parse
 from gan_cli.errors import Refused
 
@@ -44,6 +44,14 @@ def line_for(directory: Path) -> str | None:
         return summary_line(examine(read(directory)))
     except Refused:
         return None
+
+
+def troubled(directory: Path) -> bool:
+    """Whether there is a log in which something wrong is seen. It does not raise."""
+    try:
+        return any(verdict.alarm for verdict in diagnose(read(directory)))
+    except Refused:
+        return False
 
 
 def _missing(directory: Path) -> str:

@@ -1,6 +1,7 @@
 """One number about samples, with what it takes to read it."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -23,6 +24,24 @@ class Measure:
     count: int
     weights: str
     extractor: str | None = None
+
+    def __str__(self) -> str:
+        return told(self.name, self.value, self.floor)
+
+
+_TELLING = ("fid", "modes", "kl", "kid")
+"""What a person is told first, where only one number is."""
+
+
+def telling(names: Sequence[str]) -> str:
+    """The name of the metric to tell where only one is told; the first, where none is known."""
+    return next((name for name in _TELLING if name in names), names[0])
+
+
+def told(name: str, value: float | None, floor: float | None) -> str:
+    """A metric beside its floor, for a person; None is infinite, as in a log."""
+    shown, real = ("infinite" if number is None else f"{number:.3g}" for number in (value, floor))
+    return f"{name.upper() if len(name) <= 3 else name.replace('_', ' ')} {shown} (real data {real})"
 
 
 def finite(value: float) -> float | None:

@@ -1,6 +1,6 @@
 """How a run tells of itself that steps as one with others."""
 
-from gan_cli.progress import StepBar
+from gan_cli.progress import Display
 from gan_cli.report import Report
 from gan_cli.run import Run
 from gan_cli.stopwatch import Stopwatch
@@ -17,7 +17,7 @@ class SharedReport(Report):
         stopwatch: one for all, paused until training starts.
     """
 
-    def __init__(self, run: Run, tracker: Tracker, bar: StepBar, stopwatch: Stopwatch) -> None:
-        super().__init__(run, tracker, bar)
+    def __init__(self, run: Run, tracker: Tracker, display: Display, stopwatch: Stopwatch) -> None:
+        super().__init__(run, tracker, display)
         self._stopwatch = stopwatch
         self._read_at = (run.images_seen, stopwatch.seconds)
