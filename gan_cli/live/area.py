@@ -127,4 +127,4 @@ def _tiles(samples: Tensor, height: int, width: int) -> Tensor | None:
 
 
 def _cloud(real: Tensor, generated: Tensor, height: int, width: int) -> Tensor:
-    return cloud(real, generated, height, min(width, 2 * height))
+    return cloud(real, generated, min(height, width), min(height, width))
