@@ -80,8 +80,9 @@ def record(command: list[str], at: list[float], out: Path, size: tuple[int, int]
     name, (columns, lines) = "record_terminal", size
     line = f"COLORTERM=truecolor {shlex.join(command)}; sleep 1000"
     began = time.monotonic()
-    tmux(name, "-f", "/dev/null", "new-session", "-d", "-x", str(columns), "-y", str(lines + 1), "sh", "-c", line)
+    tmux(name, "-f", "/dev/null", "new-session", "-d", "-x", str(columns), "-y", str(lines), "sh", "-c", line)
     try:
+        tmux(name, "set", "-g", "status", "off")
         for seconds in sorted(at):
             time.sleep(max(0.0, began + seconds - time.monotonic()))
             screen = tmux(name, "capture-pane", "-e", "-p")

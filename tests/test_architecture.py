@@ -123,6 +123,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "gan_cli.stopwatch": (),
     "gan_cli.console": (),
     "gan_cli.progress": (),
+    "gan_cli.durations": (),
     "gan_cli.conf_dir": (),
     "gan_cli.models": ("gan_cli.models",),
     # Which of several processes this is knows nothing of what they do.
@@ -201,6 +202,9 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         *("gan_cli.evaluation.evaluator", "gan_cli.memory", "gan_cli.ranks.ranks"),
     ),
     "gan_cli.memory": ("gan_cli.errors",),
+    # What a terminal shows is drawn from the same sampler as a run's grids.
+    "gan_cli.live": ("gan_cli.live", "gan_cli.console", "gan_cli.durations", "gan_cli.images", "gan_cli.preview"),
+    "gan_cli.ending": ("gan_cli.durations", "gan_cli.evaluation.measure", "gan_cli.run_directory"),
     # What replays a game's steps knows none by name.
     "gan_cli.replay": (
         *("gan_cli.replay", "gan_cli.data.batches", "gan_cli.schema", "gan_cli.step", "gan_cli.streams"),
