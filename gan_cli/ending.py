@@ -29,31 +29,32 @@ def ending(
     if measured is not None:
         yield f"{measured}: the nearer to what real data score, the better"
     grids = sorted(directory.samples.glob("step_*.png"))
-    shown = f"; the last samples: {grids[-1]}, all in motion: {grids[-1].with_name('progress.webp')}" if grids else ""
+    shown = (
+        f"; the last samples are samples/{grids[-1].name} there, all in motion samples/progress.webp" if grids else ""
+    )
     yield f"took {clock(summary['wall_s'])}{shown}"
-    commands = list(_next(directory, config, steps, total_steps, measured is not None, troubled))
     yield "next:"
-    width = max(len(command) for command, _ in commands)
-    yield from (f"  {command:{width}}  # {why}" for command, why in commands)
+    for command in _next(directory, config, steps, total_steps, measured is not None, troubled):
+        yield f"  {command}"
 
 
 def _next(
     directory: RunDirectory, config: Mapping[str, Any], steps: int, total_steps: int, measured: bool, troubled: bool
-) -> Iterator[tuple[str, str]]:
-    """Commands to type, each with what it does."""
+) -> Iterator[str]:
+    """Commands to type: more samples, measuring, going on, what to try, the curves."""
     path = shlex.quote(str(directory.path))
     if directory.last.exists():
         trust = _trust(config)
-        yield f"gan-sample checkpoint={path} num_images=64 out=drawn{trust}", "more samples"
+        yield f"gan-sample checkpoint={path} num_images=64 out=drawn{trust}"
         if not measured:
-            yield f"gan-evaluate checkpoint={path} out=evaluated{trust}", "how good are they?"
-        yield f"gan-train resume={path}{_longer(config, steps, total_steps)}{trust}", "go on with it"
+            yield f"gan-evaluate checkpoint={path} out=evaluated{trust}"
+        yield f"gan-train resume={path}{_longer(config, steps, total_steps)}{trust}"
     if troubled:
-        yield f"gan-doctor run={path}", "what its log shows, and what to try"
+        yield f"gan-doctor run={path}"
     elif _is_plain_folder(config):
         root = shlex.quote(f"data.root={config['data']['root']}")
-        yield f"gan-train experiment=folder64 {root}", "what does more with pictures of your own"
-    yield f"tensorboard --logdir {path}", "its curves"
+        yield f"gan-train experiment=folder64 {root}"
+    yield f"tensorboard --logdir {path}"
 
 
 def _longer(config: Mapping[str, Any], steps: int, total_steps: int) -> str:

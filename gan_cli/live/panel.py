@@ -49,8 +49,8 @@ class Panel:
             for line in self._lines:
                 yield from line
                 yield Segment.line()
-        if self._status is not None and lines > status.LINES:
             yield Segment.line()
+        if self._status is not None and lines > status.LINES:
             yield from console.render(self._status, options.update(width=max(1, columns - _TYPED)))
 
     def _drawn(self, lines: int, columns: int) -> list[list[Segment]]:
