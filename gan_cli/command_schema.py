@@ -86,6 +86,17 @@ class EvaluateCommandConf:
     device: DeviceConf = MISSING
 
 
+class Rows(Enum):
+    classes = "classes"
+
+
+@dataclass
+class SampledDataConf:
+    """Where the training data of a run are now."""
+
+    root: str | None = None
+
+
 @dataclass
 class SampleConf:
     """The whole of what `gan-sample` was asked to do."""
@@ -98,6 +109,16 @@ class SampleConf:
     weights: Weights | None = MISSING
     label: str | int | None = MISSING
     batch_norm: BatchNormMode | None = None
+    truncation: float | None = bounded(None, gt=0)
+    interpolate: int | None = bounded(None, ge=2, le=1000)
+    walk: float | None = bounded(None, gt=0, le=60)
+    sheet: int | None = bounded(None, ge=2, le=100)
+    rows: Rows | None = None
+    history: bool = False
+    neighbors: int | None = bounded(None, ge=1, le=100)
+    extractor: Extractors | None = None
+    inception_weights: str | None = None
+    data: SampledDataConf = field(default_factory=SampledDataConf)
     trust: list[str] = MISSING
     device: DeviceConf = MISSING
 

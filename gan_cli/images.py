@@ -25,9 +25,14 @@ def to_bytes(images: Tensor) -> Tensor:
 def png(image: Tensor) -> bytes:
     """A uint8 (C, H, W) image as PNG; RGB for three channels, grey for one."""
     buffer = io.BytesIO()
-    rows = image.permute(1, 2, 0).numpy()
-    Image.fromarray(rows[:, :, 0] if len(image) == 1 else rows).save(buffer, "PNG")
+    to_pil(image).save(buffer, "PNG")
     return buffer.getvalue()
+
+
+def to_pil(image: Tensor) -> Image.Image:
+    """A uint8 (C, H, W) image as a picture: RGB of three channels, grey of one."""
+    rows = image.permute(1, 2, 0).numpy()
+    return Image.fromarray(rows[:, :, 0] if len(image) == 1 else rows)
 
 
 def grid(images: Tensor, columns: int | None = None) -> Tensor:
@@ -90,7 +95,18 @@ def save_animation(path: Path, frames: Sequence[Path]) -> None:
     pictures = [picture for picture in pictures if picture.size == pictures[-1].size]
     if not pictures:
         return
-    first, *rest = pictures
-    duration = [_FRAME_MS] * len(rest) + [_LAST_FRAME_MS]
+    content = _webp(pictures, [_FRAME_MS] * (len(pictures) - 1) + [_LAST_FRAME_MS])
     with replacing(path) as file:
-        first.save(file, "WEBP", save_all=True, append_images=rest, duration=duration, loop=0, quality=80)
+        file.write(content)
+
+
+def animation(frames: Sequence[Tensor], frame_ms: int, last_ms: int | None = None) -> bytes:
+    """uint8 (C, H, W) pictures of one size as a looping WebP, `frame_ms` each; the last one for `last_ms`."""
+    return _webp([to_pil(frame) for frame in frames], [frame_ms] * (len(frames) - 1) + [last_ms or frame_ms])
+
+
+def _webp(pictures: Sequence[Image.Image], duration: list[int]) -> bytes:
+    buffer = io.BytesIO()
+    first, *rest = pictures
+    first.save(buffer, "WEBP", save_all=True, append_images=rest, duration=duration, loop=0, quality=80)
+    return buffer.getvalue()

@@ -1,6 +1,7 @@
 """Drawing samples from a generator, so that sample i depends on the seed, on i and on the label asked for alone."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import torch
@@ -48,12 +49,7 @@ class Sampler:
         Args:
             indices: 0 or greater, in any order.
         """
-        modes = {module: module.training for module in self.generator.modules()}
-        layers = self._ready()
-        buffers = {buffer: buffer.clone() for layer in layers for buffer in layer.buffers()}
-        try:
-            if layers:
-                self._take_statistics(layers)
+        with self._ready():
             position = 0
             while position < len(indices):
                 number = indices[position] // CHUNK
@@ -63,11 +59,43 @@ class Sampler:
                 chunk = self._chunk(number)
                 yield chunk[[index % CHUNK for index in indices[position:end]]].float()
                 position = end
-        finally:
-            for module, mode in modes.items():
-                module.training = mode
-            for buffer, value in buffers.items():
-                buffer.copy_(value)
+
+    @torch.no_grad()
+    def in_places(self, places: Sequence[int], latents: Tensor, labels: Tensor | None = None) -> Iterator[Tensor]:
+        """What the samples at `places` would be from other latents, in that order; float32 (n, *sample_shape), n ≤ 64.
+
+        Each is made in its sample's place, beside the same others and with the same noise of dropout: it differs from
+        the sample by its latent and label alone, and from the sample's own it is the sample to the bit. Neighbors in
+        the list share the work where they have different places of one chunk.
+
+        Args:
+            places: numbers of samples, N in all, in any order and more than once.
+            latents: (N, dim), on the device.
+            labels: int64 (N,); None: those of the places.
+        """
+        if labels is None and self.num_classes:
+            labels = self.labels_of(torch.tensor(places))
+        with self._ready():
+            start = 0
+            while start < len(places):
+                number, end, taken = places[start] // CHUNK, start, set[int]()
+                while end < len(places) and places[end] // CHUNK == number and places[end] not in taken:
+                    taken.add(places[end])
+                    end += 1
+                rows = torch.tensor([place % CHUNK for place in places[start:end]], device=latents.device)
+                given = None if labels is None else labels[start:end]
+                yield self._chunk(number, (rows, latents[start:end], given))[rows].float()
+                start = end
+
+    @property
+    def is_noisy(self) -> bool:
+        """Whether a sample depends on its place, too: whether the generator has dropout."""
+        return any(isinstance(module, _DropoutNd) and module.p > 0 for module in self.generator.modules())
+
+    def latents_of(self, indices: Sequence[int]) -> Tensor:
+        """The latents (N, dim) that samples of these numbers are made from."""
+        chunks = {number: self.latents("sample", number, CHUNK) for number in {index // CHUNK for index in indices}}
+        return torch.stack([chunks[index // CHUNK][index % CHUNK] for index in indices])
 
     @torch.no_grad()
     def settle(self) -> None:
@@ -76,9 +104,7 @@ class Sampler:
         It is left in evaluation mode, and the statistics of the fixed batch, where there is one, have taken the place
         of the running averages. Dropout is off then: samples are a function of latents and labels.
         """
-        layers = self._ready()
-        if layers:
-            self._take_statistics(layers)
+        self._prepare()
         for module in self.generator.modules():
             if isinstance(module, _DropoutNd):
                 module.p = 0.0
@@ -95,25 +121,51 @@ class Sampler:
         labels = self.labels.to(numbers.device)
         return labels[numbers % len(labels)]
 
-    def _ready(self) -> list[_BatchNorm]:
-        """Evaluation mode but for dropout. Returns the layers that take the fixed batch's statistics."""
+    @contextmanager
+    def _ready(self) -> Iterator[None]:
+        """The generator as samples are drawn from it, and then as it was."""
+        modes = {module: module.training for module in self.generator.modules()}
+        buffers = {buffer: buffer.clone() for layer in self._measuring for buffer in layer.buffers()}
+        try:
+            self._prepare()
+            yield
+        finally:
+            for module, mode in modes.items():
+                module.training = mode
+            for buffer, value in buffers.items():
+                buffer.copy_(value)
+
+    def _prepare(self) -> None:
+        """Evaluation mode but for dropout, and the statistics of the fixed batch where they are asked for."""
         self.generator.eval()
-        modules = list(self.generator.modules())
-        for module in modules:
+        for module in self.generator.modules():
             if isinstance(module, _DropoutNd):
                 module.train()
-        return [module for module in modules if isinstance(module, _BatchNorm)] if self.batch_statistics else []
+        if self._measuring:
+            self._take_statistics(self._measuring)
 
-    def _chunk(self, number: int) -> Tensor:
+    @property
+    def _measuring(self) -> list[_BatchNorm]:
+        """The layers that take the fixed batch's statistics."""
+        norms = [module for module in self.generator.modules() if isinstance(module, _BatchNorm)]
+        return norms if self.batch_statistics else []
+
+    def _chunk(self, number: int, changed: tuple[Tensor, Tensor, Tensor | None] | None = None) -> Tensor:
+        """A whole chunk; with some rows' latents, and labels, replaced by others."""
         latents = self.latents("sample", number, CHUNK)
+        numbers = torch.arange(number * CHUNK, (number + 1) * CHUNK, device=latents.device)
+        labels = self.labels_of(numbers) if self.num_classes else None
+        if changed is not None:
+            rows, others, given = changed
+            latents = latents.index_copy(0, rows, others)
+            if labels is not None and given is not None:
+                labels = labels.index_copy(0, rows, given.to(labels.device))
         with self.latents.streams.modules("sample/modules", number):
-            return self._generate(latents, number * CHUNK)
+            return self._generate(latents, labels)
 
-    def _generate(self, latents: Tensor, first: int) -> Tensor:
-        if not self.num_classes:
-            return self.generator(latents)  # type: ignore[no-any-return]
-        numbers = torch.arange(first, first + len(latents), device=latents.device)
-        return self.generator(latents, self.labels_of(numbers))  # type: ignore[no-any-return]
+    def _generate(self, latents: Tensor, labels: Tensor | None) -> Tensor:
+        made: Tensor = self.generator(latents) if labels is None else self.generator(latents, labels)
+        return made
 
     def _take_statistics(self, layers: Sequence[_BatchNorm]) -> None:
         """Put the statistics of the fixed batch where these layers keep their running ones."""
@@ -124,7 +176,9 @@ class Sampler:
             layer.train()
         try:
             with self.latents.streams.modules("sample/modules/statistics"):
-                self._generate(self.latents("sample/statistics", 0, _STATISTICS), 0)
+                latents = self.latents("sample/statistics", 0, _STATISTICS)
+                numbers = torch.arange(_STATISTICS, device=latents.device)
+                self._generate(latents, self.labels_of(numbers) if self.num_classes else None)
         finally:
             for layer, momentum in zip(layers, momenta, strict=True):
                 layer.momentum = momentum

@@ -163,6 +163,13 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "gan_cli.targets": ("gan_cli.bounds", "gan_cli.errors", "gan_cli.suggest"),
     "gan_cli.run_directory": ("gan_cli.errors", "gan_cli.files"),
     "gan_cli.sampling": ("gan_cli.latents",),
+    "gan_cli.latent_space": ("gan_cli.latent_space", "gan_cli.latents"),
+    "gan_cli.captions": ("gan_cli.images",),
+    # What is shown comes from samplers and data, whatever files they are of and whatever it is written to.
+    "gan_cli.sheets": (
+        *("gan_cli.sheets", "gan_cli.captions", "gan_cli.images", "gan_cli.latent_space", "gan_cli.sampling"),
+        *("gan_cli.data.dataset", "gan_cli.evaluation.look_alikes"),
+    ),
     "gan_cli.digests": (),
     "gan_cli.checkpoint": ("gan_cli.digests", "gan_cli.errors", "gan_cli.files"),
     "gan_cli.plots": (),
@@ -268,7 +275,7 @@ KNOWN_BY = {
     "torch.utils.tensorboard": ("gan_cli.tracking",),
     "optuna": ("gan_cli.sweep.study",),
     "matplotlib": ("gan_cli.plots",),
-    "PIL": ("gan_cli.images", "gan_cli.data.pictures"),
+    "PIL": ("gan_cli.captions", "gan_cli.images", "gan_cli.data.pictures"),
     "pooch": ("gan_cli.data.download",),
     "requests": ("gan_cli.data.download",),
     "torchvision": ("gan_cli.data.dataset",),

@@ -17,7 +17,8 @@ from safetensors import safe_open
 
 from gan_cli import images
 from gan_cli.commands import entry
-from gan_cli.commands.sample import sample, wanted
+from gan_cli.commands.indices import wanted
+from gan_cli.commands.sample import sample
 from gan_cli.errors import Refused, Stopped
 
 Cli = Callable[..., Result]

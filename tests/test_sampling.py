@@ -251,3 +251,64 @@ def test_generator_that_fails_is_as_it_was(streams: Streams) -> None:
         assert generator[0].momentum == 0.1
         for name, tensor in generator.state_dict().items():
             assert torch.equal(tensor, before[name])
+
+
+# In the places of samples.
+
+
+class Both(nn.Module):
+    """Latents and labels with noise and statistics on them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.layers = nn.Sequential(nn.Linear(5, 33), nn.BatchNorm1d(33), nn.ReLU(), nn.Dropout(0.5), nn.Linear(33, 3))
+
+    def forward(self, latents: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        return self.layers(torch.cat([latents, labels[:, None].float()], 1))
+
+
+@pytest.mark.parametrize("batch_statistics", [False, True])
+@pytest.mark.parametrize("label", [None, 2])
+def test_a_sample_made_in_its_place_from_its_own_latent_is_itself(
+    batch_statistics: bool, label: int | None, streams: Streams
+) -> None:
+    labels = None if label is None else torch.tensor([label])
+    sampler = Sampler(Both(), Latents(4, "normal", streams), 3, labels, batch_statistics)
+    places = [70, 3, 5, 5, 190, 4, 64]
+    made = torch.cat(list(sampler.in_places(places, sampler.latents_of(places))))
+    assert torch.equal(made, sampler(places))
+    # And what stands beside it does not matter.
+    others = sampler.latents_of(places)
+    others[1] += 1
+    changed = torch.cat(list(sampler.in_places(places, others)))
+    assert [torch.equal(one, other) for one, other in zip(changed, made, strict=True)] == [True, False, *[True] * 5]
+
+
+def test_in_one_place_latent_and_label_alone_make_the_difference(streams: Streams) -> None:
+    sampler = Sampler(Both(), Latents(4, "normal", streams), 3)
+    latents = sampler.latents_of([7, 7, 7, 8])
+    same = torch.cat(list(sampler.in_places([7, 7, 7], latents[:3], torch.tensor([0, 0, 1]))))
+    assert torch.equal(same[0], same[1])  # the same noise
+    assert not torch.equal(same[1], same[2])
+    assert torch.equal(same[2], sampler([7])[0])  # 7 is of class 1
+    assert not torch.equal(torch.cat(list(sampler.in_places([7], latents[3:])))[0], sampler([8])[0])  # other noise
+
+
+def test_generator_is_as_it_was_after_samples_in_places(streams: Streams) -> None:
+    generator = normalizing_generator().train()
+    before = {name: tensor.clone() for name, tensor in generator.state_dict().items()}
+    sampler = Sampler(generator, Latents(4, "normal", streams), batch_statistics=True)
+    made = sampler.in_places([0, 0, 1], sampler.latents_of([0, 1, 2]))
+    next(made)
+    assert not torch.equal(generator[1].running_mean, before["1.running_mean"])
+    made.close()
+    assert all(module.training for module in generator.modules())
+    assert all(torch.equal(tensor, before[name]) for name, tensor in generator.state_dict().items())
+
+
+def test_only_dropout_makes_a_place_matter(streams: Streams) -> None:
+    latents = Latents(4, "normal", streams)
+    assert Sampler(normalizing_generator(), latents).is_noisy
+    assert not Sampler(quiet_generator(), latents).is_noisy
+    assert not Sampler(nn.Dropout(0.0), latents).is_noisy

@@ -15,6 +15,7 @@ from omegaconf import DictConfig
 from gan_cli import __version__
 from gan_cli.command_schema import EvaluateCommandConf
 from gan_cli.commands import entry
+from gan_cli.commands.stored_data import load_stored, put_in
 from gan_cli.conf_dir import CONF_DIR
 from gan_cli.errors import Refused
 from gan_cli.files import write_json
@@ -120,13 +121,8 @@ class _Judges:
         Raises:
             Refused: the data are not those of the run, and none were named.
         """
-        conf, source = self._conf, config.data.source
-        for name in ("root", "split"):
-            value = getattr(conf.data, name)
-            if value is not None and name not in source:
-                raise Refused(f"data.{name}: the data of this run ({source['_target_']}) have no {name}: leave it out")
-            if value is not None:
-                source[name] = value
+        conf = self._conf
+        put_in(config, root=conf.data.root, split=conf.data.split)
         if conf.extractor is not None:
             config.evaluate.extractor = conf.extractor
         if conf.inception_weights is not None:
@@ -139,20 +135,12 @@ class _Judges:
         return self._made[key]
 
     def _make(self, stored: "Checkpoint", config: Config) -> "Evaluator | None":
-        from gan_cli.build import load_data, placed
+        from gan_cli.build import placed
         from gan_cli.evaluation.choose import choose
 
         conf = self._conf
-        dataset = load_data(config, conf.trust)
-        digest, known = dataset.digest(), dataset.mixture is not None or dataset.gaussian is not None
-        if list(dataset.sample_shape) != stored.facts["sample_shape"]:
-            raise Refused(f"the data have shape {dataset.sample_shape}, the samples {stored.facts['sample_shape']}")
-        if digest != stored.facts["data_digest"] and not known:  # points are rounded differently on another processor
-            if conf.data.root is None and conf.data.split is None:
-                raise Refused(
-                    "the data are not those that the run was trained on; data.root=PATH names them, or others"
-                )
-            log.warning("compared with other data than those that the run was trained on")
+        named = conf.data.root is not None or conf.data.split is not None
+        dataset, digest = load_stored(stored, config, conf.trust, named)
         return choose(
             placed(dataset, self._device), digest, config.evaluate, self._device, conf.num_images, thorough=True
         )

@@ -13,20 +13,23 @@ import hydra
 from omegaconf import DictConfig
 
 from gan_cli.command_schema import SampleConf
-from gan_cli.commands import entry
+from gan_cli.commands import entry, views
+from gan_cli.commands.indices import wanted
+from gan_cli.commands.views import Opened, View
 from gan_cli.conf_dir import CONF_DIR
 from gan_cli.console import tracked
 from gan_cli.errors import Refused
 from gan_cli.files import replacing
 from gan_cli.parse import resolved, typed_as
+from gan_cli.schema import Distribution
 from gan_cli.suggest import did_you_mean
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
 log = logging.getLogger("gan_cli.sample")
 
-_MAX_INDICES = 10_000_000
 _IN_GRID = 256  # samples shown in grid.png; the rest are among the numbered images
 
 
@@ -45,18 +48,49 @@ def main(composed: DictConfig) -> None:
 def _sample(composed: DictConfig) -> None:
     """Rebuild the generator from the checkpoint alone, and write what it draws."""
     conf: SampleConf = typed_as(SampleConf, resolved(composed))
+    view = views.asked(conf)
     indices = wanted(conf.indices, conf.num_images)
 
+    from gan_cli import accelerate, checkpoint
+    from gan_cli.sampling import CHUNK
+
+    path = checkpoint.resolve(Path(conf.checkpoint).expanduser())
+    device = accelerate.prepare(conf.device)
+    opened = open_checkpoint(path, conf, device)
+    out = Path(conf.out).expanduser()
+    with accelerate.autocast(device, conf.device.precision)():
+        if view is not None:
+            _write_view(out, view, view.draw(conf, opened))
+            return
+        _prepare(out)
+        chunks = tracked(opened.sampler.chunks(indices), "sampling", -(-len(indices) // CHUNK))
+        if opened.draws_images:
+            _write_images(out, indices, chunks, 0 if conf.label is not None else len(opened.classes))
+        else:
+            _write_points(out, indices, chunks)
+    log.info("%d samples of seed %d, step %d, in %s", len(indices), conf.seed, opened.stored.step, out)
+
+
+def open_checkpoint(path: Path, conf: SampleConf, device: "torch.device") -> Opened:
+    """What draws from a checkpoint as it was asked to.
+
+    Raises:
+        Refused: the checkpoint cannot be used, or not in this way.
+    """
     import torch
 
-    from gan_cli import accelerate, checkpoint
+    from gan_cli import checkpoint
+    from gan_cli.latent_space.truncation import TruncatedLatents
     from gan_cli.networks import DataFacts, restore_generator, sampler_of
-    from gan_cli.sampling import CHUNK
     from gan_cli.streams import Streams
 
-    stored = checkpoint.load(checkpoint.resolve(Path(conf.checkpoint).expanduser()))
-    device = accelerate.prepare(conf.device)
+    stored = checkpoint.load(path)
     trained, generator = restore_generator(stored, conf.trust, conf.weights)
+    if conf.truncation is not None and trained.latent.distribution is not Distribution.normal:
+        raise Refused(
+            "truncation is for normal latents, whose values have no bound: those of this run are uniform on [-1, 1): "
+            "leave it out"
+        )
     generator.to(device)
     classes = DataFacts.stored(stored).classes_for(trained)
     label = labelled(conf.label, classes)
@@ -64,15 +98,22 @@ def _sample(composed: DictConfig) -> None:
         trained.sampling.batch_norm = conf.batch_norm
     labels = None if label is None else torch.tensor([label])
     sampler = replace(sampler_of(stored, trained, generator, Streams(conf.seed, device)), labels=labels)
-    out = Path(conf.out).expanduser()
-    _prepare(out)
-    with accelerate.autocast(device, conf.device.precision)():
-        chunks = tracked(sampler.chunks(indices), "sampling", -(-len(indices) // CHUNK))
-        if len(stored.facts["sample_shape"]) == 3:
-            _write_images(out, indices, chunks, 0 if label is not None else len(classes))
-        else:
-            _write_points(out, indices, chunks)
-    log.info("%d samples of seed %d, step %d, in %s", len(indices), conf.seed, stored.step, out)
+    if conf.truncation is not None:
+        drawn = sampler.latents
+        latents = TruncatedLatents(drawn.dim, drawn.distribution, drawn.streams, conf.truncation)
+        sampler = replace(sampler, latents=latents)
+    return Opened(stored, trained, sampler, classes, lambda other: open_checkpoint(other, conf, device))
+
+
+def _write_view(out: Path, view: View, contents: Sequence[bytes]) -> None:
+    """The files of a view, in place of those of an earlier call."""
+    with entry.writing_to(out):
+        for name in view.files:
+            (out / name).unlink(missing_ok=True)
+    for name, content in zip(view.files, contents, strict=True):
+        with replacing(out / name, durable=False) as file:
+            file.write(content)
+        log.info("wrote %s", out / name)
 
 
 def labelled(label: str | int | None, classes: Sequence[str]) -> int | None:
@@ -102,26 +143,6 @@ def _prepare(out: Path) -> None:
     with entry.writing_to(out):
         for drawn in [out / "samples.csv", *(out / "images").glob("[0-9]" * 8 + "*.png")]:
             drawn.unlink(missing_ok=True)
-
-
-def wanted(indices: str | int | None, num_images: int) -> Sequence[int]:
-    """The numbers that "0-63,100" means, or the first `num_images`.
-
-    Raises:
-        Refused: not such a list.
-    """
-    if indices is None:
-        return range(num_images)
-    ranges: list[range] = []
-    for part in str(indices).split(","):
-        first, dash, last = part.strip().partition("-")
-        if not first.isdecimal() or (dash and not last.isdecimal()):
-            raise Refused(f"indices must be numbers and ranges such as 0-63,100, got {indices}")
-        ranges.append(range(int(first), int(last or first) + 1))
-    count = sum(max(0, numbers.stop - numbers.start) for numbers in ranges)
-    if not 0 < count <= _MAX_INDICES:
-        raise Refused(f"indices={indices} names {count:,} samples: from 1 to {_MAX_INDICES:,} can be drawn at once")
-    return list(dict.fromkeys(number for numbers in ranges for number in numbers))
 
 
 def _write_images(out: Path, indices: Sequence[int], chunks: "Iterable[Tensor]", num_classes: int) -> None:

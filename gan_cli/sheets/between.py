@@ -1,0 +1,23 @@
+"""Pictures of latents that no sample has."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from gan_cli import images
+from gan_cli.sampling import Sampler
+
+
+def of_latents(sampler: Sampler, places: Sequence[int], latents: Tensor) -> Tensor:
+    """What each of the samples at `places` would be from another latent, under its own label: uint8 (N, C, H, W).
+
+    A generator with dropout gets its sample's noise each time, so that nothing changes but the latent. Without dropout
+    a place matters in the last bits alone, and the places are taken that cost least.
+
+    Args:
+        latents: (N, dim).
+    """
+    labels = sampler.labels_of(torch.tensor(places)) if sampler.num_classes else None
+    taken = places if sampler.is_noisy else range(len(places))
+    return torch.cat([images.to_bytes(made) for made in sampler.in_places(taken, latents, labels)])
