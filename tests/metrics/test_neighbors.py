@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from gan_cli.metrics.neighbors import closest_pairs, copied_share, cosine_nearest, mifid, nearest
+from gan_cli.metrics.neighbors import closest_pairs, copied_share, cosine_nearest, mifid, nearest, nearest_several
 
 SIGMAS = 4.5
 
@@ -287,3 +287,28 @@ def test_features_are_left_as_they_were() -> None:
     closest_pairs(x, 5)
     assert torch.equal(x, before[0])
     assert torch.equal(y, before[1])
+
+
+def test_several_neighbors_are_those_of_the_definition_and_each_thing_counts_once() -> None:
+    random = torch.Generator().manual_seed(5)
+    x, y, z = (
+        torch.randn(size, 6, generator=random).double() for size in (7, 9000, 9000)
+    )  # more than are taken at once
+    distances, things, forms = nearest_several(x, (y, z), 5)
+    every = torch.stack([(x[:, None] - form[None]).square().sum(2).sqrt() for form in (y, z)])
+    least, which = every.min(0)
+    order = least.argsort(dim=1)[:, :5]
+    assert torch.equal(things, order)
+    assert torch.allclose(distances, least.gather(1, order), rtol=1e-12)
+    assert torch.equal(forms, which.gather(1, order))
+    assert torch.allclose(nearest(x, torch.cat([y, z]))[0], distances[:, 0], rtol=1e-12)
+
+
+def test_a_copy_is_the_nearest_of_several_at_no_distance_and_all_can_be_asked_for() -> None:
+    y = torch.randn(50, 4, generator=torch.Generator().manual_seed(5)) + 1e6
+    distances, things, forms = nearest_several(y[[7, 3]], (y + 1, y), 50)
+    assert (things[:, 0].tolist(), forms[:, 0].tolist(), distances[:, 0].tolist()) == ([7, 3], [1, 1], [0, 0])
+    assert all(row.sort().values.tolist() == list(range(50)) for row in things)
+    for count, sets in ((0, (y,)), (51, (y,)), (1, (y, y[:3])), (1, ())):
+        with pytest.raises(ValueError, match="cannot be found"):
+            nearest_several(y, sets, count)
