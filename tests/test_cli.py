@@ -218,7 +218,7 @@ def test_points_are_written_as_a_table_and_a_plot(cli: Cli) -> None:
         ([], "checkpoint must be given"),
         (["checkpoint=run", "indices=3-a"], "indices must be numbers"),
         (["checkpoint=run", "num_images=0"], "num_images must be at least 1"),
-        (["checkpoint=run", "sed=0"], "Did you mean: seed?"),
+        (["checkpoint=run", "sed=0"], "Did you mean: seed"),
         (["checkpoint=run/metrics.jsonl"], "damaged, or not a safetensors file"),
     ],
 )
