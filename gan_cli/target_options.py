@@ -193,6 +193,8 @@ TARGETS: dict[str, type] = {
     "gan_cli.models.dcgan3x3.DCGAN3x3Discriminator": DiscriminatorConf,
     "gan_cli.models.dcgan64.DCGAN64Generator": DCGAN64GeneratorConf,
     "gan_cli.models.dcgan64.DCGAN64Discriminator": DCGAN64DiscriminatorConf,
+    "gan_cli.models.subpixel.SubpixelGenerator": LayersConf,
+    "gan_cli.models.subpixel.SubpixelDiscriminator": DCGANDiscriminatorConf,
     "gan_cli.models.r3gan.R3GANGenerator": R3GANConf,
     "gan_cli.models.r3gan.R3GANDiscriminator": R3GANDiscriminatorConf,
     "gan_cli.data.mnist.load": MNISTConf,

@@ -18,6 +18,7 @@ from gan_cli.models.dcgan64 import DCGAN64Discriminator, DCGAN64Generator
 from gan_cli.models.initialize import initialize
 from gan_cli.models.layers import activation
 from gan_cli.models.mlp import MLPDiscriminator, MLPGenerator
+from gan_cli.models.subpixel import SubpixelDiscriminator, SubpixelGenerator
 from gan_cli.networks import DataFacts, build_discriminator, build_generator
 from gan_cli.schema import Config
 from gan_cli.streams import Streams
@@ -67,6 +68,7 @@ def test_parameter_counts_are_those_of_the_course_texts(make: Callable[[], nn.Mo
         (("model=dcgan", "data=mnist"), MNIST, (6_675_009, 1_102_721)),
         (("model=dcgan64", "data=pokemon", "latent.dim=100"), RGB64, (3_576_704, 2_765_696)),
         (("model=dcgan3x3", "latent.dim=128"), MNIST, (2_005_761, 400_385)),
+        (("model=subpixel", "latent.dim=64"), MNIST, (114_320, 209_457)),
         (("experiment=cs231n_gan",), MNIST, (1_952_528, 267_009)),
         (("experiment=cs231n_lsgan",), MNIST, (1_952_528, 267_009)),
         (("experiment=cs231n_dcgan",), MNIST, (6_675_009, 1_102_721)),
@@ -208,6 +210,24 @@ REFERENCES: dict[str, tuple[Callable[[], nn.Module], Callable[[], nn.Module], tu
         ),
         MNIST,
     ),
+    "subpixel G": (
+        lambda: SubpixelGenerator(64, MNIST),
+        lambda: nn.Sequential(
+            *(nn.Linear(64, 32 * 7 * 7, bias=False), nn.Unflatten(1, (32, 7, 7)), nn.BatchNorm2d(32), nn.ReLU()),
+            *(nn.Conv2d(32, 32, 3, padding=1, bias=False), nn.BatchNorm2d(32), nn.ReLU()),
+            *(nn.Conv2d(32, 16, 3, padding=1), nn.PixelShuffle(4), nn.Tanh()),
+        ),
+        (64,),
+    ),
+    "subpixel D": (
+        lambda: SubpixelDiscriminator(MNIST),
+        lambda: nn.Sequential(
+            *(nn.Conv2d(1, 16, 4, stride=2, padding=1), nn.LeakyReLU(0.2)),
+            *(nn.Conv2d(16, 32, 4, stride=2, padding=1), nn.LeakyReLU(0.2)),
+            *(nn.Flatten(), nn.Linear(32 * 7 * 7, 128), nn.LeakyReLU(0.2), nn.Linear(128, 1), nn.Flatten(0)),
+        ),
+        MNIST,
+    ),
     "utrgv G": (
         lambda: MLPGenerator(128, MNIST, (256, 512, 1024), "leaky_relu", 0.2),
         lambda: nn.Sequential(
@@ -266,6 +286,8 @@ SMALL: dict[str, tuple[Callable[..., nn.Module], dict[str, Any], tuple[int, ...]
     "dcgan64 D": (lambda **o: DCGAN64Discriminator((1, 16, 16), **o), {"widths": (6, 5)}, (1, 16, 16)),
     "dcgan3x3 G": (lambda **o: DCGAN3x3Generator(3, (1, 16, 16), **o), {"widths": (7, 6, 5)}, (3,)),
     "dcgan3x3 D": (lambda **o: DCGAN3x3Discriminator((1, 16, 16), **o), {"widths": (6, 5)}, (1, 16, 16)),
+    "subpixel G": (lambda **o: SubpixelGenerator(3, (1, 16, 16), **o), {"widths": (6, 5)}, (3,)),
+    "subpixel D": (lambda **o: SubpixelDiscriminator((1, 16, 16), **o), {"hidden": 7, "widths": (6, 5)}, (1, 16, 16)),
 }
 
 
@@ -326,7 +348,9 @@ def test_widths_are_the_sizes_of_the_hidden_layers(name: str) -> None:
     network = make(**options)
     weights = [parameter for parameter in network.parameters() if parameter.dim() > 1]
     sizes = [weight.shape[1 if isinstance_transposed(network, weight) else 0] for weight in weights]
-    hidden = {"dcgan G": [7, 6 * 4 * 4, 5], "dcgan D": [6, 5, 7], "dcgan3x3 G": [7 * 4 * 4, 6, 5]}.get(name, [6, 5])
+    sizes_of = {"dcgan G": [7, 6 * 4 * 4, 5], "dcgan D": [6, 5, 7], "dcgan3x3 G": [7 * 4 * 4, 6, 5]}
+    sizes_of |= {"subpixel G": [6 * 4 * 4, 5], "subpixel D": [6, 5, 7]}
+    hidden = sizes_of.get(name, [6, 5])
     assert sizes[:-1] == hidden
 
 
@@ -334,7 +358,7 @@ def isinstance_transposed(network: nn.Module, weight: Tensor) -> bool:
     return any(module.weight is weight for module in network.modules() if isinstance(module, nn.ConvTranspose2d))
 
 
-@pytest.mark.parametrize("name", ["mlp G", "dcgan G", "dcgan64 G", "dogs G", "dcgan3x3 G"])
+@pytest.mark.parametrize("name", ["mlp G", "dcgan G", "dcgan64 G", "dogs G", "dcgan3x3 G", "subpixel G"])
 def test_generated_images_fill_the_range_from_minus_one_to_one_and_no_more(name: str) -> None:
     make, _, shape = REFERENCES[name]
     generator = make()
@@ -373,6 +397,8 @@ def test_samples_of_a_batch_do_not_mix_in_evaluation(name: str) -> None:
         (("model=dcgan64", "model.generator.widths=[8]"), 64, r"model\.generator\.widths has 1 .*8 pixels"),
         (("model=dcgan64", "model.generator.last_stride=1"), 64, r"model\.generator\.widths has 4 .*32 pixels"),
         (("model=dcgan3x3",), 30, "model.resolution must be a multiple of 4 .*got 30"),
+        (("model=subpixel",), 30, "model.resolution must be a multiple of 4 .*got 30"),
+        (("model=subpixel", "model.generator.widths=[]"), 28, r"model\.generator\.widths must have at least one"),
         (("model=dcgan3x3", "model.generator.widths=[8]"), 28, r"model\.generator\.widths must have two"),
     ],
 )
@@ -391,6 +417,8 @@ def test_generator_of_a_wrong_resolution_is_refused_with_the_key_named(
         (("model=dcgan", "model.discriminator.widths=[8,8,8]"), 28, r"model\.discriminator\.widths has 3 .*28 pixels"),
         (("model=dcgan64",), 32, r"model\.discriminator\.widths has 4 .*64 pixels, and model\.resolution is 32"),
         (("model=dcgan3x3",), 30, "model.resolution must be a multiple of 4 .*got 30"),
+        (("model=subpixel",), 30, "model.resolution must be a multiple of 4 .*got 30"),
+        (("model=subpixel", "model.discriminator.widths=[8]"), 28, r"model\.discriminator\.widths must have two"),
         (("model=dcgan3x3", "model.discriminator.widths=[8]"), 28, r"model\.discriminator\.widths must have two"),
     ],
 )

@@ -23,6 +23,7 @@ from gan_cli.models.dcgan64 import DCGAN64Discriminator
 from gan_cli.models.initialize import initialize
 from gan_cli.models.layers import map_norm, vector_norm, weighted
 from gan_cli.models.mlp import MLPDiscriminator
+from gan_cli.models.subpixel import SubpixelDiscriminator
 from gan_cli.networks import DataFacts, build_discriminator
 from gan_cli.run_directory import RunDirectory
 from gan_cli.schema import Config
@@ -40,6 +41,7 @@ NETWORKS: dict[str, tuple[Callable[..., nn.Module], tuple[int, ...]]] = {
     "dcgan": (lambda **o: DCGANDiscriminator((3, 16, 16), 48, (32, 32), **o), (3, 16, 16)),
     "dcgan64": (lambda **o: DCGAN64Discriminator((3, 16, 16), (32, 48), **o), (3, 16, 16)),
     "dcgan3x3": (lambda **o: DCGAN3x3Discriminator((3, 16, 16), (32, 48), **o), (3, 16, 16)),
+    "subpixel": (lambda **o: SubpixelDiscriminator((3, 16, 16), (32, 48), 32, **o), (3, 16, 16)),
 }
 NORMS = [norm.name for norm in Norm]
 CASES = [(name, norm) for name in NETWORKS for norm in NORMS if (name, norm) != ("mlp", "instance")]
@@ -152,6 +154,7 @@ LISTS = {
     "Linear {vector} LeakyReLU Linear Flatten",
     "dcgan64": "Conv2d {map} LeakyReLU Conv2d {map} LeakyReLU Conv2d Flatten",
     "dcgan3x3": "Conv2d {map} LeakyReLU Conv2d {map} LeakyReLU Flatten Linear Flatten",
+    "subpixel": "Conv2d {map} LeakyReLU Conv2d {map} LeakyReLU Flatten Linear {vector} LeakyReLU Linear Flatten",
 }
 KINDS = {
     "none": ("", ""),

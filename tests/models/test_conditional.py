@@ -17,6 +17,7 @@ from gan_cli.models.dcgan3x3 import DCGAN3x3Discriminator, DCGAN3x3Generator
 from gan_cli.models.dcgan64 import DCGAN64Discriminator, DCGAN64Generator
 from gan_cli.models.mlp import MLPDiscriminator, MLPGenerator
 from gan_cli.models.r3gan import R3GANDiscriminator, R3GANGenerator
+from gan_cli.models.subpixel import SubpixelDiscriminator, SubpixelGenerator
 from gan_cli.traits import critic_traits
 
 CLASSES = 3
@@ -250,6 +251,15 @@ GENERATORS = {
         projection=6 * 2 * 2,
         wide=wider(latent_dim=ZC),
     ),
+    "subpixel G": Case(
+        SubpixelGenerator,
+        {"latent_dim": Z, "sample_shape": (1, 8, 8), "widths": (6, 5)},
+        (Z,),
+        concat=6 * 2 * 2,
+        projection=2 * (6 + 5),
+        free=2 * (6 + 5),
+        wide=wider(latent_dim=ZC),
+    ),
     "r3gan G": Case(
         R3GANGenerator,
         {"latent_dim": Z, "sample_shape": (1, 8, 8), "widths": (8, 4), **R3},
@@ -311,6 +321,16 @@ DISCRIMINATORS = {
         projection=5 * 4 * 4,
         std=4 * 4,
         std_projection=4 * 4,
+        norms=MAP_NORMS,
+        wide=wider(sample_shape=PLANES),
+    ),
+    "subpixel D": Case(
+        SubpixelDiscriminator,
+        {"sample_shape": IMAGE, "hidden": 7, "widths": (6, 5)},
+        IMAGE,
+        concat=6 * 4 * 4,
+        projection=7,
+        std=7 * 4 * 4,
         norms=MAP_NORMS,
         wide=wider(sample_shape=PLANES),
     ),
