@@ -37,7 +37,7 @@ class SubpixelGenerator(nn.Module):
         self,
         latent_dim: int,
         sample_shape: Sequence[int],
-        widths: Sequence[int] = (32, 32),
+        widths: Sequence[int] = (64, 32),
         activation: str = "relu",
         slope: float = 0.2,
         dropout: float = 0.0,
