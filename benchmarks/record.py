@@ -18,6 +18,7 @@ import statistics
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from step import built, seconds
 from table import machine
 
 from gan_cli.evaluation.choose import choose
-from gan_cli.extractors import open_extractor
+from gan_cli.evaluation.evaluator import Evaluator
 from gan_cli.run import Run
 from gan_cli.schema import EvaluateConf, Extractors
 
@@ -35,8 +36,8 @@ COUNT = 10_000
 LOG = Path(__file__).parent / "results" / "record.jsonl"
 COURSE = ["experiment=cs231n_dcgan", "ema.half_life=10000"]
 OURS = ["experiment=mnist_fast"]
-TURNS = 50  # of the course, each as long as one of ours
-EVERY = 100  # steps of ours between measurements
+TURNS = 50  # of the course
+EVERY = 100  # steps of a turn of ours, and between its measurements
 OF_COURSE = {"raw": "the course's generator", "ema": "an average of it"}
 
 
@@ -45,13 +46,11 @@ class Timed:
     """A run, and what it took so far.
 
     Attributes:
-        overrides: that it was built by.
         turns: (steps, seconds) of each turn.
         told: what was measured, with the step and the seconds of training before it.
     """
 
     run: Run
-    overrides: list[str]
     turns: list[tuple[int, float]] = field(default_factory=list)
     told: list[dict[str, Any]] = field(default_factory=list)
 
@@ -61,22 +60,26 @@ class Timed:
         if steps:
             self.turns.append((steps, seconds(self.run.advance, steps)))
 
-    def measure(self, only: str = "") -> None:
-        """FID and KID, by the weights that there are or by some only."""
+    def measure(self, *of: str) -> None:
+        """FID and KID, of each of these weights."""
+        for weights in of:
+            measures = self._judge.evaluate(self.run.samplers[weights], weights).measures
+            found = {measure.name: measure for measure in measures}
+            line: dict[str, Any] = {"step": self.run.step, "seconds": self.seconds, "weights": weights}
+            for name in ("fid", "kid"):
+                line |= {name: found[name].value, f"{name}_floor": found[name].floor}
+            self.told.append(line)
+
+    @cached_property
+    def _judge(self) -> Evaluator:
         run = self.run
-        judge = choose(run.preview.dataset, run.facts["data_digest"], JUDGE, run.device, COUNT, False, open_extractor)
+        judge = choose(run.preview.dataset, run.facts["data_digest"], JUDGE, run.device, COUNT, thorough=False)
         assert judge is not None
-        for weights, sampler in run.samplers.items():
-            if weights == (only or weights):
-                found = {measure.name: measure for measure in judge.evaluate(sampler, weights).measures}
-                line: dict[str, Any] = {"step": run.step, "seconds": self.seconds, "weights": weights}
-                for name in ("fid", "kid"):
-                    line |= {name: found[name].value, f"{name}_floor": found[name].floor}
-                self.told.append(line)
+        return judge
 
     def plain(self) -> dict[str, Any]:
         """For the log."""
-        facts = {"digest": digest(self.overrides), "steps": self.run.step, "seconds": self.seconds}
+        facts = {"digest": digest(self.run), "steps": self.run.step, "seconds": self.seconds}
         return facts | {"turns": [[steps, round(taken, 3)] for steps, taken in self.turns], "told": self.told}
 
     @property
@@ -89,11 +92,9 @@ class Timed:
         return self.run.step >= self.run.total_steps
 
 
-def digest(overrides: list[str]) -> str:
-    """Of what the overrides mean; results of other meanings are not put together."""
-    with tempfile.TemporaryDirectory() as directory:
-        config = built([*overrides, "device.threads=1"], Path(directory)).config
-    meaning = {key: value for key, value in config.items() if key not in ("seed", "device", "evaluate")}
+def digest(run: Run) -> str:
+    """Of what a run does, whatever its seed; results of other meanings are not put together."""
+    meaning = {key: value for key, value in run.config.items() if key not in ("seed", "device", "evaluate")}
     return hashlib.sha256(json.dumps(meaning, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -101,13 +102,13 @@ def race(seed: int, threads: int) -> dict[str, Any]:
     """One seed of both, in turns: when each turn took how long, and what was measured."""
     with tempfile.TemporaryDirectory() as directory:
         common = [f"seed={seed}", f"device.threads={threads}"]
-        course, ours = (Timed(built([*what, *common], Path(directory)), what) for what in (COURSE, OURS))
+        course, ours = (Timed(built([*what, *common], Path(directory))) for what in (COURSE, OURS))
         while not (course.done and ours.done):
             if not ours.done:
                 ours.advance(EVERY)
                 ours.measure("ema")  # what it shows and samples by
             course.advance(-(-course.run.total_steps // TURNS))
-        course.measure()
+        course.measure(*OF_COURSE)
     return {"seed": seed, "machine": machine(), "ours": ours.plain(), "course": course.plain()}
 
 
@@ -169,7 +170,8 @@ def table(races: Sequence[Mapping[str, Any]]) -> str:
 def logged(path: Path) -> list[dict[str, Any]]:
     """The races of a log that mean what ours and the course mean today."""
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    today = digest(OURS), digest(COURSE)
+    with tempfile.TemporaryDirectory() as directory:
+        today = tuple(digest(built(what, Path(directory))) for what in (OURS, COURSE))
     return [one for one in map(json.loads, lines) if (one["ours"]["digest"], one["course"]["digest"]) == today]
 
 

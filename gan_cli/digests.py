@@ -1,7 +1,8 @@
-"""Fingerprints of tensors, to tell whether a file is whole."""
+"""Fingerprints, to tell whether tensors are whole and which file one was."""
 
 import hashlib
 from collections.abc import Mapping
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -15,3 +16,9 @@ def digest(text: str, tensors: Mapping[str, Tensor]) -> str:
         sha.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
         sha.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
     return sha.hexdigest()
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256, in hexadecimal, of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

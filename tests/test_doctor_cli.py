@@ -13,7 +13,8 @@ from omegaconf import OmegaConf
 from gan_cli.command_schema import DoctorConf
 from gan_cli.commands.doctor import doctor
 from gan_cli.conf_dir import CONF_DIR
-from gan_cli.doctor.run_files import line_for
+from gan_cli.doctor.diagnosis import summary_line
+from gan_cli.doctor.run_files import findings_of
 
 Cli = Callable[..., Result]
 
@@ -38,7 +39,9 @@ def test_verdict_has_its_evidence_and_what_to_try_and_exit_code_0(cli: Cli) -> N
     assert result.out.splitlines()[0].startswith("discriminator saturated: ")
     assert "  evidence: loss/D 1e-05" in result.out
     assert "  try: " in result.out
-    line = line_for(Path())
+    findings = findings_of(Path())
+    assert findings is not None
+    line = summary_line(findings)
     assert line is not None
     assert line.startswith("discriminator saturated (")
 

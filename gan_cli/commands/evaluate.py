@@ -1,6 +1,5 @@
 """gan-evaluate: measure how good the samples of checkpoints are."""
 
-import hashlib
 import json
 import logging
 import platform
@@ -15,11 +14,11 @@ from omegaconf import DictConfig
 from gan_cli import __version__
 from gan_cli.command_schema import EvaluateCommandConf
 from gan_cli.commands import entry
-from gan_cli.commands.stored_data import load_stored, put_in
+from gan_cli.commands.stored_data import load_stored, measured_by
 from gan_cli.conf_dir import CONF_DIR
 from gan_cli.errors import Refused
 from gan_cli.files import write_json
-from gan_cli.parse import parse_stored, resolved, to_plain, typed_as
+from gan_cli.parse import resolved, to_plain, typed_as
 from gan_cli.schema import Config, Weights
 
 if TYPE_CHECKING:
@@ -52,6 +51,7 @@ def _evaluate(conf: EvaluateCommandConf) -> None:
     from rich.console import Console
 
     from gan_cli import accelerate, images
+    from gan_cli.digests import file_digest
     from gan_cli.evaluation.curves import curves
     from gan_cli.evaluation.results import Row, cautions, rows, table
 
@@ -82,7 +82,7 @@ def _evaluate(conf: EvaluateCommandConf) -> None:
         "python": platform.python_version(),
         "device": conf.device.type.name,
         "seeds": list(range(conf.seed, conf.seed + conf.num_seeds)),
-        "checkpoints": {str(path): _sha256(path) for path in paths},
+        "checkpoints": {str(path): file_digest(path) for path in paths},
         "references": [reference for reference in references if reference],
         "asked": to_plain(conf),
     }
@@ -122,12 +122,8 @@ class _Judges:
             Refused: the data are not those of the run, and none were named.
         """
         conf = self._conf
-        put_in(config, root=conf.data.root, split=conf.data.split)
-        if conf.extractor is not None:
-            config.evaluate.extractor = conf.extractor
-        if conf.inception_weights is not None:
-            config.evaluate.inception_weights = conf.inception_weights
-        config = parse_stored(to_plain(config))  # what was put in is checked as if it had been there
+        named = {"root": conf.data.root, "split": conf.data.split}
+        config = measured_by(config, conf.extractor, conf.inception_weights, **named)
         asked = [to_plain(config.data), config.model.resolution, to_plain(config.evaluate), stored.facts["data_digest"]]
         key = json.dumps(asked, sort_keys=True)
         if key not in self._made:
@@ -172,7 +168,3 @@ def _evaluated(
             with accelerate.autocast(device, conf.device.precision)():
                 found.append(evaluator.evaluate(sampler, weights.name))
         yield stored.step, weights.name, found
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

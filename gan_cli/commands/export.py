@@ -1,6 +1,5 @@
 """gan-export: write a trained generator for others, with a model card."""
 
-import hashlib
 import inspect
 import logging
 import sys
@@ -52,6 +51,7 @@ def _export(conf: ExportConf) -> None:
     kind = chosen(conf.format, out)
 
     from gan_cli import checkpoint, images
+    from gan_cli.digests import file_digest
     from gan_cli.export import measured, onnx_file, weights
     from gan_cli.export.card import Card
     from gan_cli.files import replacing
@@ -68,7 +68,7 @@ def _export(conf: ExportConf) -> None:
     if conf.batch_norm is not None:
         trained.sampling.batch_norm = conf.batch_norm
     cautions = _cautions(conf, trained, config)
-    exported, sampler = _settled(conf, stored, trained, generator, hashlib.sha256(path.read_bytes()).hexdigest())
+    exported, sampler = _settled(conf, stored, trained, generator, file_digest(path))
     evaluation = None if conf.evaluation is None else Path(conf.evaluation).expanduser()
     known = measured.read(path, stored.step, exported.weights, exported.source, evaluation)
     picture, shown = _samples(sampler, exported)

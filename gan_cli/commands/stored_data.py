@@ -5,7 +5,8 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from gan_cli.errors import Refused
-from gan_cli.schema import Config
+from gan_cli.parse import parse_stored, to_plain
+from gan_cli.schema import Config, Extractors
 
 if TYPE_CHECKING:
     from gan_cli.checkpoint import Checkpoint
@@ -14,11 +15,16 @@ if TYPE_CHECKING:
 log = logging.getLogger("gan_cli.data")
 
 
-def put_in(config: Config, **named: str | None) -> None:
-    """Let a run's configuration name other data: `root` and `split`, where they are given.
+def measured_by(
+    config: Config, extractor: Extractors | None, inception_weights: str | None, **named: str | None
+) -> Config:
+    """A run's configuration with what a command asks for put in: other data, another extractor.
+
+    Args:
+        named: `root` and `split` of the data; None leaves what there is, as for the others.
 
     Raises:
-        Refused: the data have no such key.
+        Refused: the data have no such key, or the values do not fit each other.
     """
     source = config.data.source
     for name, value in named.items():
@@ -26,6 +32,11 @@ def put_in(config: Config, **named: str | None) -> None:
             raise Refused(f"data.{name}: the data of this run ({source['_target_']}) have no {name}: leave it out")
         if value is not None:
             source[name] = value
+    if extractor is not None:
+        config.evaluate.extractor = extractor
+    if inception_weights is not None:
+        config.evaluate.inception_weights = inception_weights
+    return parse_stored(to_plain(config))  # what was put in is checked as if it had been there
 
 
 def load_stored(

@@ -110,7 +110,8 @@ def _resumed(plain: dict[str, Any], command: CommandConf, directory: RunDirector
 
 
 def _train(run: "Run", live: bool) -> None:
-    from gan_cli.doctor.run_files import line_for, troubled
+    from gan_cli.doctor.diagnosis import is_alarming, summary_line
+    from gan_cli.doctor.run_files import findings_of
     from gan_cli.ending import ending
 
     directory = run.directory
@@ -122,8 +123,8 @@ def _train(run: "Run", live: bool) -> None:
         raise
     if not run.ranks.leads:
         return
-    said = line_for(directory.path)
-    if said is not None:
-        log.info("%s", said)
-    for line in ending(directory, run.config, run.step, run.total_steps, troubled(directory.path)):
+    findings = findings_of(directory.path)
+    if findings is not None:
+        log.info("%s", summary_line(findings))
+    for line in ending(directory, run.config, run.step, run.total_steps, is_alarming(findings or ())):
         log.info("%s", line)

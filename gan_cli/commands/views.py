@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 
 from gan_cli.command_schema import SampleConf
 from gan_cli.commands.indices import wanted
-from gan_cli.commands.stored_data import load_stored, put_in
+from gan_cli.commands.stored_data import load_stored, measured_by
 from gan_cli.errors import Refused
-from gan_cli.parse import parse_stored, to_plain
-from gan_cli.schema import Config, Extractors
+from gan_cli.schema import Config
 
 if TYPE_CHECKING:
     from gan_cli.checkpoint import Checkpoint
@@ -167,24 +166,17 @@ def _neighbors(conf: SampleConf, opened: Opened) -> Sequence[bytes]:
     """Beside the nearest training images, which are read as the run's configuration names them."""
     from gan_cli import images
     from gan_cli.data.download import cache_directory
+    from gan_cli.evaluation.choose import chosen_extractor
     from gan_cli.evaluation.look_alikes import look_alikes
-    from gan_cli.extractors import open_extractor
     from gan_cli.sheets import neighbors
 
     assert conf.neighbors is not None
     indices, config = _chosen(conf, _ROWS), opened.config
-    put_in(config, root=conf.data.root)
-    if conf.extractor is not None:
-        config.evaluate.extractor = conf.extractor
-    if conf.inception_weights is not None:
-        config.evaluate.inception_weights = conf.inception_weights
-    config = parse_stored(to_plain(config))  # what was put in is checked as if it had been there
+    config = measured_by(config, conf.extractor, conf.inception_weights, root=conf.data.root)
     dataset, digest = load_stored(opened.stored, config, conf.trust, conf.data.root is not None)
     if conf.neighbors > len(dataset):
         raise Refused(f"neighbors={conf.neighbors}: there are {len(dataset):,} training images")
-    chosen, weights = config.evaluate.extractor, config.evaluate.inception_weights
-    name = dataset.judges.select if chosen is Extractors.auto else chosen.name
-    extractor = open_extractor(name, dataset.sample_shape, None if weights is None else Path(weights).expanduser())
+    extractor = chosen_extractor(dataset, config.evaluate, thorough=False)
     drawn = images.to_bytes(opened.sampler(indices))
     extractor = extractor.to(opened.sampler.latents.streams.device)
     found = look_alikes(drawn, conf.neighbors, dataset, digest, extractor, cache_directory() / "references")

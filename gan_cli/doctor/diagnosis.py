@@ -33,12 +33,17 @@ def diagnose(log: Log) -> list[Verdict]:
     return [finding for finding in examine(log) if isinstance(finding, Verdict)]
 
 
+def is_alarming(findings: Sequence[Finding]) -> bool:
+    """Whether something wrong is seen."""
+    return any(isinstance(finding, Verdict) and finding.alarm for finding in findings)
+
+
 def summary_line(findings: Sequence[Finding]) -> str:
     """One line for the end of a run: every verdict's name with what to try, or that nothing wrong is seen."""
     verdicts = [finding for finding in findings if isinstance(finding, Verdict)]
     judged = [finding.name for finding in findings if isinstance(finding, Clear)]
     told = [f"{verdict.name} ({verdict.evidence}; try {verdict.advice})" for verdict in verdicts]
-    if not any(verdict.alarm for verdict in verdicts):
+    if not is_alarming(findings):
         told.insert(0, f"{NOTHING} of {', '.join(judged)}" if judged else "nothing could be judged")
     return "; ".join(told)
 
@@ -48,7 +53,7 @@ def report(log: Log, findings: Sequence[Finding]) -> list[str]:
     verdicts = [finding for finding in findings if isinstance(finding, Verdict)]
     clear = [finding for finding in findings if isinstance(finding, Clear)]
     lines = [line for verdict in verdicts for line in _told(verdict)]
-    if clear and not any(verdict.alarm for verdict in verdicts):
+    if clear and not is_alarming(findings):
         lines.append(f"{NOTHING}.")
     if clear:
         lines += ["looked at:", *(f"  {finding.name}: {finding.evidence}" for finding in clear)]

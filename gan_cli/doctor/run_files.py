@@ -9,8 +9,9 @@ from typing import Any
 
 import yaml
 
-from gan_cli.doctor.diagnosis import diagnose, examine, summary_line
+from gan_cli.doctor.diagnosis import examine
 from gan_cli.doctor.log import Log, parse
+from gan_cli.doctor.verdict import Finding
 from gan_cli.errors import Refused
 
 
@@ -38,20 +39,12 @@ def read(directory: Path) -> Log:
     )
 
 
-def line_for(directory: Path) -> str | None:
-    """One line for the end of a run; None where there is no log to read. It does not raise."""
+def findings_of(directory: Path) -> list[Finding] | None:
+    """What each rule answers of a run; None where there is no log to read. It does not raise."""
     try:
-        return summary_line(examine(read(directory)))
+        return examine(read(directory))
     except Refused:
         return None
-
-
-def troubled(directory: Path) -> bool:
-    """Whether there is a log in which something wrong is seen. It does not raise."""
-    try:
-        return any(verdict.alarm for verdict in diagnose(read(directory)))
-    except Refused:
-        return False
 
 
 def _missing(directory: Path) -> str:

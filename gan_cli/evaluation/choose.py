@@ -15,6 +15,9 @@ from gan_cli.extractors import Extractor, open_extractor
 from gan_cli.ranks.ranks import ALONE, Ranks
 from gan_cli.schema import EvaluateConf, Extractors
 
+Opener = Callable[[str, tuple[int, ...], Path | None], Extractor]
+"""Gives the extractor of a name, for samples of a shape, from a file of weights where there is one."""
+
 _MOST_WHILE_TRAINING, _MOST = 10_000, 50_000  # real images to compare with
 
 
@@ -25,7 +28,7 @@ def choose(
     device: torch.device,
     count: int,
     thorough: bool,
-    opened: Callable[[str, tuple[int, ...], Path | None], Extractor] = open_extractor,
+    opened: Opener = open_extractor,
     ranks: Ranks = ALONE,
 ) -> Evaluator | None:
     """What measures samples of these data; None where nothing can be told of them.
@@ -49,16 +52,27 @@ def choose(
         return GaussianEvaluator(dataset.gaussian, count)
     if not dataset.is_images or len(dataset) < 2 * PRDC_LEAST:
         return None
-    judge = dataset.judges.report if thorough else dataset.judges.select
-    name = judge if conf.extractor is Extractors.auto else conf.extractor.name
-    weights = None if conf.inception_weights is None else Path(conf.inception_weights).expanduser()
     return ImageEvaluator(
         dataset=dataset,
         data_digest=data_digest,
-        extractor=opened(name, dataset.sample_shape, weights).to(device),
+        extractor=chosen_extractor(dataset, conf, thorough, opened).to(device),
         count=count,
         most=_MOST if thorough else _MOST_WHILE_TRAINING,
         thorough=thorough,
         cache=cache_directory() / "references",
         ranks=ranks,
     )
+
+
+def chosen_extractor(
+    dataset: Dataset, conf: EvaluateConf, thorough: bool, opened: Opener = open_extractor
+) -> Extractor:
+    """The extractor that is asked for, or that suits the data; on the CPU. Arguments are those of `choose`.
+
+    Raises:
+        Refused: it cannot be had.
+    """
+    judge = dataset.judges.report if thorough else dataset.judges.select
+    name = judge if conf.extractor is Extractors.auto else conf.extractor.name
+    weights = None if conf.inception_weights is None else Path(conf.inception_weights).expanduser()
+    return opened(name, dataset.sample_shape, weights)

@@ -9,7 +9,7 @@ import pytest
 
 from gan_cli.doctor.diagnosis import examine, report
 from gan_cli.doctor.log import Log, parse
-from gan_cli.doctor.run_files import line_for, read
+from gan_cli.doctor.run_files import findings_of, read
 from gan_cli.errors import Refused
 
 LOGS = Path(__file__).parent / "logs"
@@ -89,7 +89,7 @@ def test_damaged_file_beside_the_log_costs_no_verdict_that_does_without(
     log = read(tmp_path)
     assert len(log.mean("loss/D")) == 98
     assert report(log, examine(log))
-    assert line_for(tmp_path) is not None
+    assert findings_of(tmp_path) is not None
 
 
 def test_directory_without_a_log_is_refused(tmp_path: Path) -> None:
@@ -97,7 +97,7 @@ def test_directory_without_a_log_is_refused(tmp_path: Path) -> None:
         read(tmp_path)
     with pytest.raises(Refused, match="there is no such directory"):
         read(tmp_path / "nowhere")
-    assert line_for(tmp_path) is None
+    assert findings_of(tmp_path) is None
 
 
 def test_setting_of_any_shape_is_found_or_none() -> None:
