@@ -23,8 +23,9 @@ from pathlib import Path
 from typing import Any
 
 from interval import interval
-from step import built, seconds
+from step import built
 from table import machine
+from timed import Timed
 
 from gan_cli.evaluation.choose import choose
 from gan_cli.evaluation.evaluator import Evaluator
@@ -42,23 +43,14 @@ OF_COURSE = {"raw": "the course's generator", "ema": "an average of it"}
 
 
 @dataclass
-class Timed:
-    """A run, and what it took so far.
+class Measured(Timed):
+    """One whose generator is measured on the way.
 
     Attributes:
-        turns: (steps, seconds) of each turn.
         told: what was measured, with the step and the seconds of training before it.
     """
 
-    run: Run
-    turns: list[tuple[int, float]] = field(default_factory=list)
     told: list[dict[str, Any]] = field(default_factory=list)
-
-    def advance(self, most: int) -> None:
-        """A turn: so many steps, or what is left."""
-        steps = min(most, self.run.total_steps - self.run.step)
-        if steps:
-            self.turns.append((steps, seconds(self.run.advance, steps)))
 
     def measure(self, *of: str) -> None:
         """FID and KID, of each of these weights."""
@@ -82,15 +74,6 @@ class Timed:
         facts = {"digest": digest(self.run), "steps": self.run.step, "seconds": self.seconds}
         return facts | {"turns": [[steps, round(taken, 3)] for steps, taken in self.turns], "told": self.told}
 
-    @property
-    def seconds(self) -> float:
-        """Of training."""
-        return round(sum(taken for _, taken in self.turns), 3)
-
-    @property
-    def done(self) -> bool:
-        return self.run.step >= self.run.total_steps
-
 
 def digest(run: Run) -> str:
     """Of what a run does, whatever its seed; results of other meanings are not put together."""
@@ -102,7 +85,7 @@ def race(seed: int, threads: int) -> dict[str, Any]:
     """One seed of both, in turns: when each turn took how long, and what was measured."""
     with tempfile.TemporaryDirectory() as directory:
         common = [f"seed={seed}", f"device.threads={threads}"]
-        course, ours = (Timed(built([*what, *common], Path(directory))) for what in (COURSE, OURS))
+        course, ours = (Measured(built([*what, *common], Path(directory))) for what in (COURSE, OURS))
         while not (course.done and ours.done):
             if not ours.done:
                 ours.advance(EVERY)
