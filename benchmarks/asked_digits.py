@@ -5,6 +5,7 @@ python benchmarks/asked_digits.py outputs/cgan          100 samples of each clas
 """
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -23,11 +24,11 @@ def main() -> None:
     options = parser.parse_args()
     stored = checkpoint.load(checkpoint.resolve(options.run))
     config, generator = restore_generator(stored, [])
-    streams = Streams(options.seed, torch.device("cpu"))
+    sampler = sampler_of(stored, config, generator, Streams(options.seed, torch.device("cpu")))
     classifier, classes = load("mnist_report_v1"), DataFacts.stored(stored).classes
     right = []
     for label, name in enumerate(classes):
-        drawn = images.to_bytes(sampler_of(stored, config, generator, streams, label)(range(options.count)))
+        drawn = images.to_bytes(replace(sampler, labels=torch.tensor([label]))(range(options.count)))
         with torch.no_grad():
             found = classifier(drawn)[1].argmax(1)
         right.append(float((found == label).float().mean()))

@@ -22,12 +22,12 @@ def configuration_message(error: Exception) -> str:
     """Hydra's message without its internals, and the nearest names that exist."""
     known = [cause for cause in causes(error) if isinstance(cause, OmegaConfBaseException)]
     noise = re.compile(r"provider=|Config search path|_type=|full_key:|^See https|^To append|is not in struct")
-    lines = [line.strip() for line in str(error).splitlines() if line.strip() and not noise.search(line)]
+    lines = _without(noise, str(error))
     options = getattr(error, "options", None) or []  # Hydra gives each a line of its own
     if options and lines[-len(options) :] == list(options):
         lines[-len(options) - 1 :] = [f"{lines[-len(options) - 1]} {', '.join(options)}"]
     if known and known[0] is not error:
-        lines.append(str(known[0]).splitlines()[0])
+        lines += _without(noise, str(known[0]).splitlines()[0])
     cause = known[0] if known else None
     near = _near(error, cause)
     if near:
@@ -36,6 +36,10 @@ def configuration_message(error: Exception) -> str:
         group = cause.parent_node._get_full_key(None)
         lines.append(f"{group} has: {', '.join(_names(cause.parent_node)) or 'no keys'}")
     return "\n".join(dict.fromkeys(lines))
+
+
+def _without(noise: re.Pattern[str], text: str) -> list[str]:
+    return [line.strip() for line in text.splitlines() if line.strip() and not noise.search(line)]
 
 
 def _near(error: Exception, cause: OmegaConfBaseException | None) -> list[str]:
