@@ -49,7 +49,7 @@ def answers_at_once(command: Command) -> bool:
 RUN = {command.text: command for command in reversed(ALL) if answers_at_once(command)}  # each once
 # Small networks are measured here; a reader's take longer.
 LONG = [command for command in ALL if command.text not in RUN and not command.text.startswith("tensorboard")]
-LONG += [command for command in ALL if command.text.startswith("gan-evaluate")]
+LONG += [command for command in ALL if command.text.startswith(("gan-evaluate", "python benchmarks/kid"))]
 
 
 def test_commands_are_found_on_every_page_that_shows_some() -> None:
