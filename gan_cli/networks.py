@@ -15,10 +15,26 @@ from gan_cli.models.initialize import initialize
 from gan_cli.objective import check_part
 from gan_cli.parse import parse_stored
 from gan_cli.sampling import Sampler
-from gan_cli.schema import BatchNormMode, Conditional, Config, Weights
+from gan_cli.schema import BatchNormMode, Conditional, Config, GameName, Weights
 from gan_cli.streams import Streams
 from gan_cli.target_options import SELF_DECLARING
 from gan_cli.targets import Trust, accepts, create
+
+
+_MEMBERS: dict[GameName, dict[str, tuple[str, ...]]] = {
+    GameName.gan: {},
+    GameName.cyclegan: {"generator": ("a2b", "b2a"), "discriminator": ("a", "b")},
+}
+"""Of the games that play with several networks of one kind: what each is called, by the kind."""
+
+_INSTEAD = {
+    GameName.gan: "the generator of this run draws samples and translates nothing: gan-sample checkpoint=RUN",
+    GameName.cyclegan: (
+        "the generators of this run translate pictures (game=cyclegan): "
+        "gan-translate checkpoint=RUN input=DIR out=DIR direction=a2b"
+    ),
+}
+"""What to type of a run of each game, where a command is for runs of another."""
 
 
 @dataclass(frozen=True)
@@ -77,13 +93,14 @@ def check_shape(sample_shape: tuple[int, ...]) -> None:
 
 
 def build_generator(config: Config, data: DataFacts, streams: Streams, trusted: Trust = None) -> nn.Module:
-    """The generator with its initial weights, on torch's current device."""
-    return _network(config, "generator", data, streams, trusted)
+    """The generator with its initial weights, on torch's current device; of a game with several, a ModuleDict."""
+    return _of_game(config, "generator", data, streams, trusted)
 
 
 def build_discriminator(config: Config, data: DataFacts, streams: Streams, trusted: Trust = None) -> nn.Module:
-    """The discriminator with its initial weights, on torch's current device; it takes packs of samples."""
-    return _network(config, "discriminator", data, streams, trusted)
+    """The discriminator with its initial weights, on torch's current device; it takes packs of samples. Of a game with
+    several, a ModuleDict."""
+    return _of_game(config, "discriminator", data, streams, trusted)
 
 
 def generator_arguments(config: Config, data: DataFacts, trusted: Trust = None) -> dict[str, Any]:
@@ -96,12 +113,23 @@ def packing(config: Config) -> int:
     return int(config.model.discriminator.get("packing", 1))
 
 
-def _network(config: Config, name: str, data: DataFacts, streams: Streams, trusted: Trust) -> nn.Module:
+def _of_game(config: Config, name: str, data: DataFacts, streams: Streams, trusted: Trust) -> nn.Module:
+    members = _MEMBERS[config.game.name].get(name)
+    if members is None:
+        return _network(config, name, f"init/{name}", data, streams, trusted)
+    made = {member: _network(config, name, f"init/{name}/{member}", data, streams, trusted) for member in members}
+    return nn.ModuleDict(made)
+
+
+def _network(
+    config: Config, name: str, purpose: str, data: DataFacts, streams: Streams, trusted: Trust
+) -> nn.Module:
+    """A network with the initial weights that the purpose's random numbers give it."""
     node, path = dict(getattr(config.model, name)), f"model.{name}"
     facts = _facts(config, name, data, trusted)
     if name == "discriminator":
         node.pop("packing", None)
-    with streams.modules(f"init/{name}"):
+    with streams.modules(purpose):
         network = create(node, path, trusted, **facts)
         if not isinstance(network, nn.Module):
             raise Refused(f"{path}._target_: {node['_target_']} must be a torch.nn.Module")
@@ -113,7 +141,9 @@ def _facts(config: Config, name: str, data: DataFacts, trusted: Trust) -> dict[s
     """What a network is told besides its options: of the latents, the data and the labels."""
     channels, *sizes = data.sample_shape
     joined = packing(config) if name == "discriminator" else 1
-    facts: dict[str, Any] = {"latent_dim": config.latent.dim} if name == "generator" else {}
+    facts: dict[str, Any] = {}
+    if name == "generator" and config.latent is not None:  # without latents it starts from pictures
+        facts = {"latent_dim": config.latent.dim}
     facts |= {"sample_shape": (joined * channels, *sizes)}
     if config.model.conditional is not Conditional.none:
         facts |= {"num_classes": len(data.classes)}
@@ -126,7 +156,7 @@ def _facts(config: Config, name: str, data: DataFacts, trusted: Trust) -> dict[s
 def restore_generator(
     stored: Checkpoint, trusted: Collection[str], weights: Weights | None = None
 ) -> tuple[Config, nn.Module]:
-    """The trained generator of a checkpoint and its configuration, from that file alone.
+    """The trained generator of a checkpoint, which draws samples, and its configuration, from that file alone.
 
     The file may be anyone's: its configuration is checked as if it were typed, may only name trusted classes, and is
     compared with the stored weights before memory is taken for it.
@@ -135,9 +165,28 @@ def restore_generator(
         weights: the generator's own or its average; None takes the average where there is one.
 
     Raises:
-        Refused: the configuration is not valid or not trusted, or does not fit the weights, or there is no average.
+        Refused: the configuration is not valid or not trusted, or does not fit the weights, there is no average, or the
+            run is of a game whose generators draw nothing.
     """
+    return _restored(stored, trusted, weights, GameName.gan)
+
+
+def restore_translators(
+    stored: Checkpoint, trusted: Collection[str], weights: Weights | None = None
+) -> tuple[Config, nn.ModuleDict]:
+    """The trained generators of a CycleGAN's checkpoint, "a2b" and "b2a", and its configuration; as
+    `restore_generator`."""
+    config, generators = _restored(stored, trusted, weights, GameName.cyclegan)
+    assert isinstance(generators, nn.ModuleDict)
+    return config, generators
+
+
+def _restored(
+    stored: Checkpoint, trusted: Collection[str], weights: Weights | None, game: GameName
+) -> tuple[Config, nn.Module]:
     config = parse_stored(stored.config)
+    if config.game.name is not game:
+        raise Refused(_INSTEAD[config.game.name])
     for path in ("loss", "penalty", "augment"):
         if getattr(config, path)["_target_"].startswith(SELF_DECLARING):
             check_part(config, path, trusted)  # not needed here, but its values are checked nowhere else
@@ -158,6 +207,7 @@ def sampler_of(stored: Checkpoint, config: Config, generator: nn.Module, streams
 
 def build_sampler(config: Config, generator: nn.Module, data: DataFacts, streams: Streams) -> Sampler:
     """What draws from a generator as its configuration says; the seed of the streams is the samples'."""
+    assert config.latent is not None
     return Sampler(
         generator,
         Latents(config.latent.dim, config.latent.distribution.name, streams),

@@ -17,7 +17,7 @@ from gan_cli.bounds import check_bounds
 from gan_cli.command_schema import CommandConf
 from gan_cli.errors import Refused
 from gan_cli.relations import check_relations
-from gan_cli.schema import Config, DataConf, Kind, OptimConf, ScheduledConf
+from gan_cli.schema import GAMES, Config, DataConf, GameConf, Kind, OptimConf, ScheduledConf
 from gan_cli.suggest import did_you_mean
 from gan_cli.target_options import RENAMED, SELF_DECLARING, TARGETS
 
@@ -38,7 +38,9 @@ def parse(config: DictConfig | Mapping[str, Any]) -> Config:
     plain = resolved(config)
     plain["data"] = _fold(plain.get("data"), DataConf, "source", "data")
     plain["optim"] = _fold(plain.get("optim"), OptimConf, "optimizer", "optim")
+    game = _game(plain.pop("game", {}))
     typed: Config = typed_as(Config, plain)
+    typed.game = game
     typed.model.generator = _target_options(typed.model.generator, "model.generator")
     typed.model.discriminator = _target_options(typed.model.discriminator, "model.discriminator")
     typed.loss = _target_options(typed.loss, "loss")
@@ -50,6 +52,15 @@ def parse(config: DictConfig | Mapping[str, Any]) -> Config:
         raise Refused(f"model.accepts must be a list of kinds, got {plain['model']['accepts']}")
     check_relations(typed)
     return typed
+
+
+def _game(plain: Any) -> GameConf:
+    """The game, with the keys that a game of its name has."""
+    if not isinstance(plain, Mapping):
+        raise Refused(f"game must be a group of keys, not {plain!r}: game=OPTION chooses one")
+    named: GameConf = typed_as(GameConf, {key: value for key, value in plain.items() if key == "name"}, "game")
+    game: GameConf = typed_as(GAMES[named.name], dict(plain), "game")
+    return game
 
 
 def parse_stored(config: Mapping[str, Any]) -> Config:

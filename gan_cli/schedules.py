@@ -23,6 +23,11 @@ def cosine(start: float, end: float, horizon: int) -> Schedule:
     return lambda step: end + (start - end) * (1 + math.cos(math.pi * min(step / horizon, 1.0))) / 2
 
 
+def held(schedule: Schedule, steps: int) -> Schedule:
+    """A schedule that begins after so many steps; until then its value of step 0."""
+    return lambda step: schedule(max(0, step - steps))
+
+
 def follow(value: Any, step: int) -> Any:
     """What a configured value is at a step: a mapping of start, end, shape and steps by its schedule, else itself.
 

@@ -15,6 +15,12 @@ from gan_cli.bounds import bounded
 class Kind(Enum):
     image = "image"
     vector = "vector"
+    unpaired = "unpaired"  # images of two sides, a and b
+
+
+class GameName(Enum):
+    gan = "gan"
+    cyclegan = "cyclegan"
 
 
 class Distribution(Enum):
@@ -94,6 +100,25 @@ class ScheduledConf:
 
 
 @dataclass
+class GameConf:
+    """Who plays. What a game has besides its name is declared below it, in `GAMES`."""
+
+    name: GameName = GameName.gan
+
+
+@dataclass
+class CycleGANConf(GameConf):
+    name: GameName = GameName.cyclegan
+    adversarial_weight: float = bounded(1.0, ge=0)
+    cycle_weight: float = bounded(10.0, ge=0)
+    identity_weight: float = bounded(5.0, ge=0)
+    pool: int = bounded(50, ge=0, le=10**5)
+
+
+GAMES: dict[GameName, type[GameConf]] = {GameName.gan: GameConf, GameName.cyclegan: CycleGANConf}
+
+
+@dataclass
 class ModelConf:
     accepts: list[Kind] = MISSING
     generator: dict[str, Any] = MISSING
@@ -136,6 +161,7 @@ class ScheduleConf:
     shape: Shape = Shape.constant
     final: float = bounded(0.0, ge=0)
     steps: int | None = bounded(None, ge=1)
+    hold: float = bounded(0.0, ge=0, lt=1)
 
 
 @dataclass
@@ -204,13 +230,14 @@ class DeviceConf:
 class Config:
     """The whole of what `gan-train` was asked to do."""
 
+    game: GameConf = field(default_factory=GameConf)
     model: ModelConf = MISSING
     loss: dict[str, Any] = MISSING
     penalty: dict[str, Any] = field(default_factory=lambda: {"_target_": "gan_cli.penalties.none.NoPenalty"})
     augment: dict[str, Any] = field(default_factory=lambda: {"_target_": "gan_cli.augment.none.NoAugment"})
     critic: CriticConf = field(default_factory=CriticConf)
     data: DataConf = MISSING
-    latent: LatentConf = MISSING
+    latent: LatentConf | None = MISSING  # None: a game without latents
     optim: OptimConf = MISSING
     ema: EMAConf = field(default_factory=EMAConf)
     sampling: SamplingConf = field(default_factory=SamplingConf)

@@ -86,6 +86,7 @@ def open_checkpoint(path: Path, conf: SampleConf, device: "torch.device") -> Ope
 
     stored = checkpoint.load(path)
     trained, generator = restore_generator(stored, conf.trust, conf.weights)
+    assert trained.latent is not None
     if conf.truncation is not None and trained.latent.distribution is not Distribution.normal:
         raise Refused(
             "truncation is for normal latents, whose values have no bound: those of this run are uniform on [-1, 1): "

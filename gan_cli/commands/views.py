@@ -125,7 +125,7 @@ def _sheet(conf: SampleConf, opened: Opened) -> Sequence[bytes]:
     from gan_cli.sheets import surface
 
     assert conf.sheet is not None
-    if opened.config.latent.dim == 2:
+    if opened.sampler.latents.dim == 2:
         if conf.indices is not None:
             raise Refused("sheet shows all of a latent space of two dimensions: leave out indices")
         return [surface.draw(opened.sampler, [0], conf.sheet)]

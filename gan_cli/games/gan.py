@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from gan_cli.critic import Critic, Logits, mean_logit, over_scales
+from gan_cli.critic import Critic, Logits
 from gan_cli.data.batches import Batch, Batches
+from gan_cli.games.adversarial import told_apart, taken_for_real
 from gan_cli.games.kinds import Itself, rates
 from gan_cli.latents import Latents
 from gan_cli.losses import AdversarialLoss
@@ -123,11 +124,8 @@ class GAN:
     def generator_objective(self, round_: Round) -> tuple[Tensor, Stats]:
         """Have the fakes taken for real."""
         critic = self._foreseen(round_) if self.unroll else self.critic
-        labels = self._labels(round_.real)
-        logits = [self._of_all(critic.seeing(round_.draws.of("fake"), labels)(round_.fake))]
-        if self.loss.relativistic:
-            logits.append(self._of_all(critic.seeing(round_.draws.of("real"), labels)(round_.real.samples)))
-        return over_scales(self.loss.drawn(round_.draws.whole, len(logits[0][0])).generator, *logits), {}
+        labels, real = self._labels(round_.real), round_.real.samples
+        return taken_for_real(critic, self.loss, real, round_.fake, labels, round_.draws, self.gather), {}
 
     def play(self, step: int) -> Stats:
         """Every player's moves of step `step`, counted from 0."""
@@ -176,22 +174,9 @@ class GAN:
 
     def _told_apart(self, critic: Critic, round_: Round) -> tuple[Tensor, Stats, Logits]:
         """What the discriminator minimizes, statistics, and its logits of the real samples."""
-        draws, labels, real, fake = round_.draws, self._labels(round_.real), round_.real.samples, round_.fake
-        real_logits = self._of_all(critic.seeing(draws.of("real"), labels)(real))
-        fake_logits = self._of_all(critic.seeing(draws.of("fake"), labels)(fake))
-        loss = over_scales(self.loss.drawn(draws.whole, len(real_logits[0])).discriminator, real_logits, fake_logits)
-        stats = {
-            "loss/D": loss.detach(),
-            "logits/real": mean_logit(real_logits),
-            "logits/fake": mean_logit(fake_logits),
-        }
-        if self.penalty.due(round_.turn):
-            exact = critic.seeing(draws.of("penalty"), labels).exact
-            fitted = self.penalty.fitted(real, self.gather)
-            penalty = self.gather(fitted(exact, critic.packs(real), critic.packs(fake), draws)).mean()
-            loss = loss + self.penalty.every * penalty
-            stats["penalty/D"] = penalty.detach()
-        return loss, stats, real_logits
+        labels, real = self._labels(round_.real), round_.real.samples
+        turn, draws = round_.turn, round_.draws
+        return told_apart(critic, self.loss, self.penalty, real, round_.fake, labels, turn, draws, self.gather)
 
     def _foreseen(self, round_: Round) -> Critic:
         """The critic after `unroll` more updates against these fakes, which it answers to, differentiably.
@@ -206,9 +191,6 @@ class GAN:
 
         optimizer = self.discriminator_player.optimizer
         return replace(self.critic, discriminator=unrolled(self.discriminator, optimizer, objective, self.unroll))
-
-    def _of_all(self, logits: Logits) -> Logits:
-        return tuple(self.gather(scale) for scale in logits)
 
     def _labels(self, batch: Batch) -> Tensor | None:
         return batch.labels if self.conditional else None
