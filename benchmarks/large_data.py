@@ -111,7 +111,7 @@ def main() -> None:
         mapped = build(config, RunDirectory(place / "mapped"))
         mapped.advance()
         started = time.perf_counter() - began
-        data = mapped.preview.dataset
+        data = mapped.preview.datasets[0]
         streams = Streams(0, torch.device("cpu"))
         ours = Batches(data, _BATCH_SIZE, streams, shuffle=True, drop_last=True)
         for number in range(ours.per_epoch):

@@ -65,7 +65,7 @@ class Measured(Timed):
     @cached_property
     def _judge(self) -> Evaluator:
         run = self.run
-        judge = choose(run.preview.dataset, run.facts["data_digest"], JUDGE, run.device, COUNT, thorough=False)
+        judge = choose(run.preview.datasets[0], run.facts["data_digest"], JUDGE, run.device, COUNT, thorough=False)
         assert judge is not None
         return judge
 

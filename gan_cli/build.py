@@ -1,20 +1,16 @@
 """From a checked configuration to the objects of a run; the only place where parts learn of each other."""
 
 import functools
-import platform
 from dataclasses import replace
-from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.optim import Optimizer
 
-from gan_cli import __version__, accelerate, schedules
+from gan_cli import accelerate, build_cyclegan, schedules
+from gan_cli.assembly import dials_of, facts_of, load, optimizer, placed, shaped
 from gan_cli.checkpoint import Checkpoint
 from gan_cli.constraints import WeightClip
 from gan_cli.data.batches import Batches
 from gan_cli.data.dataset import Dataset
-from gan_cli.dials import Dial, attribute_dial, optimizer_dial
 from gan_cli.ema import EMA
 from gan_cli.errors import Refused
 from gan_cli.evaluation.choose import choose
@@ -22,19 +18,17 @@ from gan_cli.evaluation.evaluator import Evaluator
 from gan_cli.extractors import open_extractor
 from gan_cli.games.gan import GAN
 from gan_cli.horizon import with_horizon
-from gan_cli.memory import fits_beside_training
 from gan_cli.networks import (
     DataFacts,
     build_discriminator,
     build_generator,
     build_sampler,
     check_fit,
-    check_shape,
     packing,
 )
-from gan_cli.objective import Objective, build_objective
+from gan_cli.objective import build_objective
 from gan_cli.parse import to_plain
-from gan_cli.preview import Preview
+from gan_cli.preview import SamplePreview
 from gan_cli.ranks import fits
 from gan_cli.ranks.batch_norm import share_statistics
 from gan_cli.ranks.draws import SharedStreams
@@ -44,9 +38,9 @@ from gan_cli.replay.tape import Tape, TapedBatches, TapedStreams
 from gan_cli.resume import flattened
 from gan_cli.run import Run
 from gan_cli.run_directory import RunDirectory
-from gan_cli.schema import Compile, Config, Kind, PlayerOptimConf, Shape
+from gan_cli.schema import Config, GameName, Kind
 from gan_cli.streams import Streams
-from gan_cli.targets import Trust, create
+from gan_cli.targets import Trust
 from gan_cli.unroll import can_unroll
 from gan_cli.view import View
 
@@ -69,6 +63,15 @@ def build(
     if stored is not None:
         averaged = () if config.ema.half_life is None else ("ema",)
         check_fit(stored, config, trusted, ("generator", "discriminator", *averaged))
+    make = build_cyclegan.build_cyclegan if config.game.name is GameName.cyclegan else _build_gan
+    run = make(config, directory, trusted, ranks)
+    if stored is not None:
+        run.restore(stored)
+    return run
+
+
+def _build_gan(config: Config, directory: RunDirectory, trusted: Trust, ranks: Ranks) -> Run:
+    """A run of a generator that draws samples and a discriminator, at step 0."""
     device = accelerate.prepare(config.device, ranks)
     streams, tape = Streams(config.seed, device), Tape()
     alone = ranks.size == 1
@@ -76,9 +79,10 @@ def build(
     taped = TapedStreams(config.seed, device, tape) if alone else shared
     with ranks.first_on_host():
         loaded = load_data(config, trusted)
-    facts = _facts(loaded, device) | {"ranks": ranks.size}  # the digest is taken where the data lie already
-    dataset = placed(loaded, device)
     data, known = config.data, DataFacts.of(loaded)
+    # The digest is taken where the data lie already.
+    facts = facts_of([loaded], loaded.digest(), known.classes, device) | {"ranks": ranks.size}
+    dataset = placed(loaded, device)
     known.check_labelled(config)
     batches = Batches(dataset, config.train.batch_size, shared, data.shuffle, data.drop_last, data.flip, ranks)
     fits.check_batches(ranks, config.train.batch_size, len(dataset), data.drop_last, packing(config))
@@ -99,8 +103,8 @@ def build(
         augment.adaptive.to(device)
     optim = config.optim
     clip = optim.discriminator.weight_clip
-    generator_optimizer = _optimizer(config, optim.generator, generator, trusted)
-    discriminator_optimizer = _optimizer(config, optim.discriminator, discriminator, trusted)
+    generator_optimizer = optimizer(config, optim.generator, generator, trusted)
+    discriminator_optimizer = optimizer(config, optim.discriminator, discriminator, trusted)
     if config.train.unroll and not can_unroll(type(discriminator_optimizer)):
         raise Refused(f"train.unroll: {type(discriminator_optimizer).__name__} has no differentiable updates")
     by_weights = {"raw": generator} if ema is None else {"ema": ema.network, "raw": generator}
@@ -136,7 +140,7 @@ def build(
             return None
         return choose(dataset, facts["data_digest"], config.evaluate, device, count, thorough, opened, ranks)
 
-    run = Run(
+    return Run(
         directory=directory,
         device=device,
         config=to_plain(config),
@@ -144,84 +148,21 @@ def build(
         facts=facts,
         train=config.train,
         game=game,
-        preview=Preview(dataset, sampler, config.sampling.shown, config.sampling.columns),
+        preview=SamplePreview(dataset, sampler, config.sampling.shown, config.sampling.columns),
         samplers=samplers,
         total_steps=total_steps,
         selection=evaluator(config.evaluate.num_images, thorough=False),
         play=choose_play(config, game, tape, device, alone),
         final=evaluator(config.evaluate.final_images, thorough=True),
-        dials=_dials(config, game, objective, ema),
+        dials=dials_of(config, game, game.generator_player, game.discriminator_player, game.view, objective, ema),
         ema=ema,
         ranks=ranks,
     )
-    if stored is not None:
-        run.restore(stored)
-    return run
-
-
-def placed(dataset: Dataset, device: torch.device) -> Dataset:
-    """The data on the device, unless they would crowd out what is done there: then each batch is brought to it."""
-    if device.type != "cuda":
-        return dataset.to(device)
-    free, _ = torch.cuda.mem_get_info(device)
-    return dataset.to(device) if fits_beside_training(dataset.samples.nbytes, free) else dataset
 
 
 def load_data(config: Config, trusted: Trust = None) -> Dataset:
     """The data, at the model's resolution where it has one."""
-    node = dict(config.data.source)
-    if config.model.resolution is not None and "resolution" in node:
-        node["resolution"] = config.model.resolution  # one resampling of the original, not two
-    dataset = create(node, "data", trusted)
-    if not isinstance(dataset, Dataset):
-        raise Refused(f"data._target_: {node['_target_']} must return a Dataset, not {type(dataset).__name__}")
+    dataset = load(config, Dataset, trusted)
     if dataset.is_images != (config.data.kind is Kind.image):
         raise Refused(f"data.kind={config.data.kind.name}, but its samples have shape {dataset.sample_shape}")
-    check_shape(dataset.sample_shape)
-    return dataset.first(config.data.limit).resized(config.model.resolution)
-
-
-def _optimizer(config: Config, player: PlayerOptimConf, network: nn.Module, trusted: Trust) -> Optimizer:
-    optim = config.optim
-    lr: float | Tensor = player.lr
-    options = {key: schedules.follow(value, 0) for key, value in optim.optimizer.items()}
-    if optim.schedule.shape is not Shape.constant and options.get("fused") and "betas" in options:
-        # A recorded step reads the rate from a tensor; Adam's CPU kernel in full precision, its CUDA kernel as float32.
-        device = next(network.parameters()).device
-        lr = torch.tensor(lr, device=device, dtype=torch.float32 if device.type == "cuda" else torch.float64)
-    optimizer: Optimizer = create(options, "optim", trusted, params=network.parameters(), lr=lr)
-    for group in optimizer.param_groups:
-        if "capturable" in group and config.device.type.name == "cuda" and config.device.compile is Compile.graph:
-            group["capturable"] = True  # its count of steps lies on the device, where a CUDA graph can advance it
-    return optimizer
-
-
-def _dials(config: Config, game: GAN, objective: Objective, ema: EMA | None) -> list[Dial]:
-    optim, course = config.optim, config.optim.schedule
-    factor = schedules.scheduled({"start": 1.0, "end": course.final, "shape": course.shape.name, "steps": course.steps})
-    players = ((game.generator_player, optim.generator), (game.discriminator_player, optim.discriminator))
-    dials = [optimizer_dial(player.optimizer, conf.lr, factor, optim.optimizer) for player, conf in players]
-    dials.append(attribute_dial(game.view, "noise", config.critic.noise))
-    if ema is not None:
-        dials.append(attribute_dial(ema, "half_life", config.ema.half_life))
-    for part, owner, name in (
-        (objective.loss, game, "loss"),
-        (objective.penalty, game, "penalty"),
-        (objective.augment, game.view, "augment"),
-    ):
-        if part.numbers:
-            dials.append(part.dial(owner, name))
-    return dials
-
-
-def _facts(dataset: Dataset, device: torch.device) -> dict[str, Any]:
-    return {
-        "sample_shape": list(dataset.sample_shape),
-        "classes": list(DataFacts.of(dataset).classes),
-        "num_samples": len(dataset),
-        "data_digest": dataset.digest(),
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine(),
-        "threads": torch.get_num_threads(),
-        "torch": torch.__version__,
-        "gan_cli": __version__,
-    }
+    return shaped(dataset, config)

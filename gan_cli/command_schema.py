@@ -11,6 +11,7 @@ from omegaconf import MISSING
 
 from gan_cli.bounds import bounded
 from gan_cli.schema import BatchNormMode, DeviceConf, Extractors, Weights
+from gan_cli.target_options import Fit
 
 
 class SearchMethod(Enum):
@@ -23,6 +24,11 @@ class SearchMethod(Enum):
 class ExportFormat(Enum):
     onnx = "onnx"
     safetensors = "safetensors"
+
+
+class Direction(Enum):
+    a2b = "a2b"
+    b2a = "b2a"
 
 
 @dataclass
@@ -135,6 +141,21 @@ class ExportConf:
     seed: int = bounded(ge=0, lt=2**63)
     evaluation: str | None = MISSING
     trust: list[str] = MISSING
+
+
+@dataclass
+class TranslateConf:
+    """The whole of what `gan-translate` was asked to do."""
+
+    checkpoint: str = MISSING
+    input: str = MISSING
+    out: str = MISSING
+    direction: Direction = MISSING
+    fit: Fit | None = None
+    batch_size: int = bounded(1, ge=1, le=1024)
+    weights: Weights | None = None
+    trust: list[str] = MISSING
+    device: DeviceConf = MISSING
 
 
 @dataclass

@@ -45,8 +45,12 @@ def _next(
     path = shlex.quote(str(directory.path))
     if directory.last.exists():
         trust = _trust(config)
-        yield f"gan-sample checkpoint={path} num_images=64 out=drawn{trust}"
-        if not measured:
+        translates = config["game"]["name"] == "cyclegan"
+        if translates:
+            yield f"gan-translate checkpoint={path} direction=a2b input={_side(config)} out=translated{trust}"
+        else:
+            yield f"gan-sample checkpoint={path} num_images=64 out=drawn{trust}"
+        if not measured and not translates:
             yield f"gan-evaluate checkpoint={path} out=evaluated{trust}"
         yield f"gan-train resume={path}{_longer(config, steps, total_steps)}{trust}"
     if troubled:
@@ -55,6 +59,12 @@ def _next(
         root = shlex.quote(f"data.root={config['data']['root']}")
         yield f"gan-train experiment=folder64 {root}"
     yield f"tensorboard --logdir {path}"
+
+
+def _side(config: Mapping[str, Any]) -> str:
+    """Pictures of side A to translate: those of the run, where they lie in a folder."""
+    folder = config["data"].get("a")
+    return shlex.quote(folder) if isinstance(folder, str) else "DIR"
 
 
 def _longer(config: Mapping[str, Any], steps: int, total_steps: int) -> str:

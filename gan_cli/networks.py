@@ -20,7 +20,6 @@ from gan_cli.streams import Streams
 from gan_cli.target_options import SELF_DECLARING
 from gan_cli.targets import Trust, accepts, create
 
-
 _MEMBERS: dict[GameName, dict[str, tuple[str, ...]]] = {
     GameName.gan: {},
     GameName.cyclegan: {"generator": ("a2b", "b2a"), "discriminator": ("a", "b")},
@@ -121,9 +120,7 @@ def _of_game(config: Config, name: str, data: DataFacts, streams: Streams, trust
     return nn.ModuleDict(made)
 
 
-def _network(
-    config: Config, name: str, purpose: str, data: DataFacts, streams: Streams, trusted: Trust
-) -> nn.Module:
+def _network(config: Config, name: str, purpose: str, data: DataFacts, streams: Streams, trusted: Trust) -> nn.Module:
     """A network with the initial weights that the purpose's random numbers give it."""
     node, path = dict(getattr(config.model, name)), f"model.{name}"
     facts = _facts(config, name, data, trusted)

@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from gan_cli import images, plots
-from gan_cli.data.dataset import Dataset, as_network_input
+from gan_cli.data.dataset import Dataset, as_network_input, evenly
 from gan_cli.metrics.modes import MODE_SAMPLES, mode_coverage
 from gan_cli.sampling import Sampler, by_class
 
@@ -15,9 +16,29 @@ _IMAGES, _POINTS = 64, 512
 _ROWS, _COLUMNS = 10, 8  # of a grid with a class in each row
 
 
+class Preview(Protocol):
+    """Makes the pictures that a run shows while it goes on, whatever its game."""
+
+    @property
+    def datasets(self) -> Sequence[Dataset]:
+        """All that is trained on, of one sample shape."""
+
+    def real(self) -> Tensor:
+        """A picture of real samples: uint8 (C, H, W)."""
+
+    def fake(self) -> Tensor:
+        """A picture of what the generators make now: uint8 (C, H, W)."""
+
+    def fakes(self, count: int) -> Tensor:
+        """What the generators make now, float32 (count, *sample_shape)."""
+
+    def real_samples(self) -> Tensor:
+        """Real samples from all over the data, float32 (N, *sample_shape)."""
+
+
 @dataclass(frozen=True)
-class Preview:
-    """Makes the pictures; `gan-sample` with the run's seed draws the same fakes.
+class SamplePreview:
+    """The pictures of a generator that draws; `gan-sample` with the run's seed draws the same fakes.
 
     Attributes:
         sampler: draws the fakes; where it knows classes, each has a row of the grid.
@@ -29,6 +50,15 @@ class Preview:
     sampler: Sampler
     shown: int | None = None
     columns: int | None = None
+
+    @property
+    def datasets(self) -> Sequence[Dataset]:
+        """The one that there is."""
+        return (self.dataset,)
+
+    def fakes(self, count: int) -> Tensor:
+        """The first samples, float32 (count, *sample_shape)."""
+        return self.sampler(range(count))
 
     def real(self) -> Tensor:
         """A grid of real images, or a scatter plot of real points: uint8 (C, H, W)."""
@@ -50,14 +80,14 @@ class Preview:
         """Samples from all over the data, whose neighbours are often alike; or from all over each class shown."""
         stored, labels = self.dataset.samples, self.dataset.labels
         if not self._by_class or labels is None:
-            chosen = _spread(
+            chosen = evenly(
                 len(self.dataset), min(self._count if self.dataset.is_images else _POINTS, len(self.dataset))
             )
             return as_network_input(stored[chosen.to(stored.device)])
         rows, columns = [], self.columns or _COLUMNS
         for index in self._indices[::columns]:  # the first of each row has its class for a number
             (members,) = torch.where(labels == index)
-            rows.append(stored[members[_spread(len(members), columns).to(stored.device)]] if len(members) else None)
+            rows.append(stored[members[evenly(len(members), columns).to(stored.device)]] if len(members) else None)
         blank = torch.zeros_like(stored[:1]).expand(columns, *stored.shape[1:])
         return as_network_input(torch.cat([blank if row is None else row for row in rows]))
 
@@ -80,8 +110,3 @@ class Preview:
     @property
     def _columns(self) -> int | None:
         return self.columns or (_COLUMNS if self._by_class else None)
-
-
-def _spread(size: int, count: int) -> Tensor:
-    """`count` of the numbers below `size`, evenly spaced; some of them twice where there are not enough."""
-    return torch.arange(count) * size // count

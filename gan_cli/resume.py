@@ -23,6 +23,8 @@ HARMLESS = (
     "device.threads",
     "device.index",
     "data.root",
+    "data.a",
+    "data.b",
     "data.strict",
     "data.suggested_epochs",
 )

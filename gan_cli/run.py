@@ -208,12 +208,12 @@ class Run:
             "weights": sum(tensor.nbytes for tensor in weights),
             "gradients": sum(parameter.nbytes for parameter in moved),
             "optimizers": sum(dtype.itemsize * math.prod(shape) for dtype, shape in states),
-            "data": self.preview.dataset.samples.nbytes,
+            "data": sum(dataset.samples.nbytes for dataset in self.preview.datasets),
         }
         told = "in memory: " + ", ".join(f"{name} {size / 2**20:,.1f} MB" for name, size in sizes.items())
-        if self.preview.dataset.mapped:
+        if any(dataset.mapped for dataset in self.preview.datasets):
             return told + ", mapped from a file: read as needed, dropped when memory is short"
-        away = self.preview.dataset.samples.device.type != self.device.type
+        away = any(dataset.samples.device.type != self.device.type for dataset in self.preview.datasets)
         return told + (f", beside the {self.device.type} device: brought there batch by batch" if away else "")
 
     def parameters(self) -> dict[str, int]:

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from gan_cli import plots
 from gan_cli.data.dataset import Dataset, Mixture
 from gan_cli.latents import Latents
-from gan_cli.preview import Preview
+from gan_cli.preview import SamplePreview
 from gan_cli.sampling import Sampler
 from gan_cli.streams import Streams
 
@@ -57,8 +57,8 @@ def preview(
     num_classes: int = 0,
     shown: int | None = None,
     columns: int | None = None,
-) -> Preview:
-    return Preview(dataset, Sampler(generator, Latents(4, "uniform", streams), num_classes), shown, columns)
+) -> SamplePreview:
+    return SamplePreview(dataset, Sampler(generator, Latents(4, "uniform", streams), num_classes), shown, columns)
 
 
 @pytest.mark.parametrize("num_classes", [2, 3, 10])

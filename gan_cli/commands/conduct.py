@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 
 from gan_cli.errors import GanCliError, RankLost, Refused, RunFailed
 from gan_cli.files import replacing
-from gan_cli.parse import typed_as
+from gan_cli.parse import parse_stored, to_plain, typed_as
 from gan_cli.ranks.ranks import ALONE, Ranks
 from gan_cli.resume import check_changes
 from gan_cli.run_directory import RunDirectory, reason_of, state_of
@@ -56,7 +56,7 @@ def begun(
     if init_from is not None:
         stored = checkpoint.load(checkpoint.resolve(Path(init_from).expanduser()))
         for name, network in run.networks.items():
-            if name != "augment":  # what adapts begins anew
+            if any(True for _ in network.parameters()):  # what adapts, and a pool of fakes, begin anew
                 stored.load_network("generator" if name == "ema" else name, network)
         log.info("weights from step %d of %s", stored.step, init_from)
     return run
@@ -81,7 +81,7 @@ def begun_or_taken_up(
     facts = typed_as(Facts, stored.facts, "the checkpoint's facts")
     other = f"{directory.path} holds another run: name another directory"
     try:
-        check_changes(stored.config, run.config, ())
+        check_changes(to_plain(parse_stored(stored.config)), run.config, ())  # an older file lacks later keys
     except Refused as difference:
         _, *changed, _ = str(difference).splitlines()
         raise Refused("\n".join([other, *changed])) from None

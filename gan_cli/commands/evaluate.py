@@ -131,7 +131,7 @@ class _Judges:
         return self._made[key]
 
     def _make(self, stored: "Checkpoint", config: Config) -> "Evaluator | None":
-        from gan_cli.build import placed
+        from gan_cli.assembly import placed
         from gan_cli.evaluation.choose import choose
 
         conf = self._conf

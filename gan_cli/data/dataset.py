@@ -117,3 +117,8 @@ def as_network_input(samples: Tensor) -> Tensor:
     if samples.dtype == torch.uint8:
         return samples.float().div_(127.5).sub_(1)
     return samples.float()
+
+
+def evenly(size: int, count: int) -> Tensor:
+    """`count` of the numbers below `size`, evenly spaced; some of them twice where there are not enough."""
+    return torch.arange(count) * size // count

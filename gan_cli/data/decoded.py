@@ -10,7 +10,9 @@ import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -96,33 +98,25 @@ def decode(source: Source, look: Look) -> Decoded:
 
 
 @dataclass(frozen=True)
-class _Failure:
+class Failure:
+    """Why a file could not be used, and whether that may pass."""
+
     reason: str
     passing: bool = False
 
 
+def each(source: Source, look: Look) -> Iterator[Picture | Failure]:
+    """What becomes of each entry of a source, in their order; decoded by several threads, few held at a time."""
+    return _in_order(partial(_attempt, source, look), source.entries)
+
+
 def _decode_into(write: picture_cache.Write, source: Source, look: Look) -> tuple[Outcome, bool]:
     """Decode all pictures; what became of them, and whether some failed for a reason that may pass."""
-
-    def attempt(entry: Entry) -> Picture | _Failure:
-        try:
-            return source.read(entry, look)
-        except Unreadable as error:
-            return _Failure(str(error))
-        except OSError as error:  # permissions are noticed by the stamp when they change; a network's hiccup is not
-            return _Failure(error.strerror or str(error), passing=not isinstance(error, PermissionError))
-        except MemoryError:
-            return _Failure("not enough memory", passing=True)
-        except Exception as error:  # a damaged archive surfaces as BadZipFile, zlib.error, EOFError, ...
-            return _Failure(f"damaged: {str(error) or type(error).__name__}")
-
     count, skipped, animated, passing = 0, [], 0, False
-    with warnings.catch_warnings():
-        # What Pillow remarks about headers and palettes would not name the file; what it cannot decode it raises.
-        warnings.simplefilter("ignore")
-        results = _in_order(attempt, source.entries)
+    with unremarked():
+        results = each(source, look)
         for position, result in enumerate(tracked(results, f"decoding {source.root.name}", len(source.entries))):
-            if isinstance(result, _Failure):
+            if isinstance(result, Failure):
                 skipped.append((position, result.reason))
                 passing |= result.passing
             else:
@@ -130,6 +124,28 @@ def _decode_into(write: picture_cache.Write, source: Source, look: Look) -> tupl
                 count += 1
                 animated += result.animated
     return Outcome((count, look.channels, look.resolution, look.resolution), skipped, animated), passing
+
+
+def _attempt(source: Source, look: Look, entry: Entry) -> Picture | Failure:
+    try:
+        return source.read(entry, look)
+    except Unreadable as error:
+        return Failure(str(error))
+    except OSError as error:  # permissions are noticed by the stamp when they change; a network's hiccup is not
+        return Failure(error.strerror or str(error), passing=not isinstance(error, PermissionError))
+    except MemoryError:
+        return Failure("not enough memory", passing=True)
+    except Exception as error:  # a damaged archive surfaces as BadZipFile, zlib.error, EOFError, ...
+        return Failure(f"damaged: {str(error) or type(error).__name__}")
+
+
+@contextmanager
+def unremarked() -> Iterator[None]:
+    """Without what Pillow remarks about headers and palettes, which would not name the file; what it cannot decode it
+    raises."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def _in_order(function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:

@@ -10,7 +10,7 @@ from torch.optim import Optimizer
 
 from gan_cli.critic import Critic, Logits
 from gan_cli.data.batches import Batch, Batches
-from gan_cli.games.adversarial import told_apart, taken_for_real
+from gan_cli.games.adversarial import taken_for_real, told_apart
 from gan_cli.games.kinds import Itself, rates
 from gan_cli.latents import Latents
 from gan_cli.losses import AdversarialLoss

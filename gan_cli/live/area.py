@@ -109,16 +109,16 @@ def is_possible() -> bool:
 def _shows_pictures(console: Console, preview: Preview) -> bool:
     """Whether the terminal has the colors and characters for them, and the samples are pictures or points."""
     colors = console.color_system in ("256", "truecolor") and not console.no_color
-    shape = preview.dataset.sample_shape
-    drawable = shape[0] in (1, 3) if preview.dataset.is_images else shape[0] >= 2
+    dataset = preview.datasets[0]
+    drawable = dataset.sample_shape[0] in (1, 3) if dataset.is_images else dataset.sample_shape[0] >= 2
     return colors and drawable and not (console.options.ascii_only or console.legacy_windows)
 
 
 def _picture(preview: Preview) -> Picture:
     """The samples of this moment, to be drawn at any size."""
-    if preview.dataset.is_images:
-        return partial(_tiles, preview.sampler(range(_SAMPLES)).cpu())
-    return partial(_cloud, preview.real_samples().cpu(), preview.sampler(range(_POINTS)).cpu())
+    if preview.datasets[0].is_images:
+        return partial(_tiles, preview.fakes(_SAMPLES).cpu())
+    return partial(_cloud, preview.real_samples().cpu(), preview.fakes(_POINTS).cpu())
 
 
 def _tiles(samples: Tensor, height: int, width: int) -> Tensor | None:
