@@ -42,12 +42,16 @@ def weighted(layer: nn.Module, norm: str) -> nn.Module:
     return spectral_norm(layer) if norm == "spectral" else layer
 
 
-def map_norm(norm: str, channels: int) -> list[nn.Module]:
+def map_norm(norm: str, channels: int, scaled: bool = True) -> list[nn.Module]:
     """What stands behind a convolution to normalize its maps (N, C, H, W): nothing for "none" and "spectral".
 
     "layer" normalizes a sample over all its channels and places, "group" in groups of 16 channels or, where that does
     not divide them, a few more (Wu and He 2018, arXiv:1803.08494, table 3), "instance" each channel alone; only "batch"
     looks at other samples.
+
+    Args:
+        scaled: whether "instance" brings a scale and a shift for each channel; Ulyanov et al. 2016 (arXiv:1607.08022)
+            have none.
     """
     match norm:
         case "none" | "spectral":
@@ -59,8 +63,13 @@ def map_norm(norm: str, channels: int) -> list[nn.Module]:
         case "group":
             return [nn.GroupNorm(_num_groups(channels), channels)]
         case "instance":
-            return [nn.InstanceNorm2d(channels, affine=True)]
+            return [nn.InstanceNorm2d(channels, affine=scaled)]
     raise _unknown(norm)
+
+
+def brings_bias(norm: str) -> bool:
+    """Whether `map_norm(norm, ..., scaled=False)` shifts what it normalizes, as a bias before it would in vain."""
+    return norm in ("batch", "layer", "group")
 
 
 def vector_norm(norm: str, features: int) -> list[nn.Module]:
