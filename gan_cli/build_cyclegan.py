@@ -1,6 +1,5 @@
 """From a checked configuration to a run of CycleGAN."""
 
-from dataclasses import replace
 
 import torch
 from torch import nn
@@ -47,7 +46,7 @@ def build_cyclegan(config: Config, directory: RunDirectory, trusted: Trust, rank
     loaded = load_sides(config, trusted)
     sides = {"a": loaded.a, "b": loaded.b}
     facts = facts_of([loaded.a, loaded.b], loaded.digest(), (), device) | {"ranks": 1}
-    known = DataFacts(loaded.a.sample_shape)
+    known = DataFacts(loaded.sample_shape)
     sides = {side: placed(dataset, device) for side, dataset in sides.items()}
     batches = {side: _batches(config, side, dataset, streams) for side, dataset in sides.items()}
     epoch_steps = max(each.per_epoch for each in batches.values())
@@ -104,7 +103,7 @@ def build_cyclegan(config: Config, directory: RunDirectory, trusted: Trust, rank
 def load_sides(config: Config, trusted: Trust = None) -> Unpaired:
     """The data of both sides, at the model's resolution where it has one."""
     loaded = load(config, Unpaired, trusted)
-    return replace(loaded, a=shaped(loaded.a, config), b=shaped(loaded.b, config))
+    return Unpaired(shaped(loaded.a, config), shaped(loaded.b, config))
 
 
 def _batches(config: Config, side: str, dataset: Dataset, streams: Streams) -> Batches:
