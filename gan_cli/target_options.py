@@ -109,6 +109,11 @@ class StackedMNISTConf(MNISTConf):
 
 
 @dataclass
+class DigitsRecolouredConf(MNISTConf):
+    data_seed: int = bounded(ge=0)
+
+
+@dataclass
 class FetchedConf(MNISTConf):
     """Files that are fetched where none are named."""
 
@@ -127,6 +132,12 @@ class PicturesConf:
 @dataclass
 class FolderConf(PicturesConf):
     root: str = MISSING
+
+
+@dataclass
+class UnpairedFoldersConf(PicturesConf):
+    a: str = MISSING
+    b: str = MISSING
 
 
 @dataclass
@@ -198,10 +209,12 @@ TARGETS: dict[str, type] = {
     "gan_cli.models.r3gan.R3GANGenerator": R3GANConf,
     "gan_cli.models.r3gan.R3GANDiscriminator": R3GANDiscriminatorConf,
     "gan_cli.data.mnist.load": MNISTConf,
+    "gan_cli.data.digits_recoloured.load": DigitsRecolouredConf,
     "gan_cli.data.stacked_mnist.load": StackedMNISTConf,
     "gan_cli.data.fashion_mnist.load": FetchedConf,
     "gan_cli.data.cifar10.load": FetchedConf,
     "gan_cli.data.folder.load": FolderConf,
+    "gan_cli.data.unpaired_folders.load": UnpairedFoldersConf,
     "gan_cli.data.pokemon.load": FetchedPicturesConf,
     "gan_cli.data.stanford_dogs.load": FetchedPicturesConf,
     "gan_cli.data.gaussian2d.load": GaussianConf,

@@ -53,6 +53,7 @@ def required(option: str) -> tuple[str, ...]:
     """What an option cannot know: values for its ???."""
     return {
         "data=folder": ("data.root=/nowhere",),
+        "data=unpaired_folders": ("data.a=/nowhere", "data.b=/nowhere"),
         "model=custom": ("model.generator._target_=mine.G", "model.discriminator._target_=mine.D"),
     }.get(option, ())
 

@@ -244,4 +244,4 @@ def test_every_data_set_says_where_it_comes_from(option: str) -> None:
     assert isinstance(origin, Origin)
     assert origin.name
     assert origin.licence
-    assert (origin.licence == UNKNOWN.licence) == (option == "folder")
+    assert (origin.licence == UNKNOWN.licence) == (option in ("folder", "unpaired_folders"))

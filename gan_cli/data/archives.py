@@ -29,11 +29,14 @@ class Zip(Source):
 
     Of members with one name the last is taken, as `zip` itself would.
 
+    Args:
+        key: under which it was named, for the message.
+
     Raises:
         Refused: it is damaged.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, key: str = "data.root") -> None:
         self.root = path.resolve()
         self._lock = threading.Lock()  # one file, read from many threads
         try:
@@ -41,7 +44,7 @@ class Zip(Source):
             self._archive = zipfile.ZipFile(path)
             listed = [info for info in self._archive.infolist() if not info.is_dir()]
         except Exception as error:  # a damaged directory surfaces as almost anything: BadZipFile, OSError, ValueError
-            raise Refused(f"data.root: {path} is a damaged zip archive: {error}") from error
+            raise Refused(f"{key}: {path} is a damaged zip archive: {error}") from error
         self._members: dict[PurePosixPath, zipfile.ZipInfo] = {}
         skipped: list[Skipped] = []
         for info in listed:

@@ -49,10 +49,19 @@ def load(
     Raises:
         Refused: there is no such path, it is neither a folder nor a zip archive, or no picture in it can be used.
     """
+    return pictures_of(root, looking(channels, resolution, fit, background), strict)
+
+
+def pictures_of(root: str, look: Look, strict: bool, side: str | None = None) -> Dataset:
+    """As `load`, for one of several places.
+
+    Args:
+        side: the key that names it, with which every message begins; None: data.root, which stands before those about
+            the path alone.
+    """
     path = expanded(root)
-    look = looking(channels, resolution, fit, background)
-    with closing(_opened(path)) as source:
-        return dataset(source, look, strict, path)
+    with closing(_opened(path, side or "data.root")) as source:
+        return dataset(source, look, strict, path, f"{side}: " if side else "")
 
 
 def expanded(root: str) -> Path:
@@ -71,11 +80,12 @@ def looking(channels: int, resolution: int, fit: str, background: Sequence[int])
     return Look(channels, resolution, fit, tuple(background))
 
 
-def dataset(source: Source, look: Look, strict: bool, path: Path) -> Dataset:
+def dataset(source: Source, look: Look, strict: bool, path: Path, prefix: str = "") -> Dataset:
     """The pictures of a source, with the folders above them as classes where there are several.
 
     Args:
         path: what the source is called in messages.
+        prefix: what these begin with.
 
     Raises:
         Refused: no picture in it can be used, or `strict` and not all can.
@@ -84,20 +94,20 @@ def dataset(source: Source, look: Look, strict: bool, path: Path) -> Dataset:
     shown, skipped, count = printable(str(path)), decoded.skipped, len(decoded.entries)
     if skipped and strict:
         raise Refused(
-            f"data.strict=true, and {len(skipped)} of the pictures in {shown} cannot be used: {_few(skipped)}\n"
+            f"{prefix}data.strict=true, and {len(skipped)} of the pictures in {shown} cannot be used: {_few(skipped)}\n"
             "Mend or remove them, or skip them: data.strict=false"
         )
     for one in skipped:
-        log.warning("skipped %s", one)
+        log.warning("%sskipped %s", prefix, one)
     if skipped:
-        log.warning("%s: %d pictures read, %d skipped", shown, count, len(skipped))
+        log.warning("%s%s: %d pictures read, %d skipped", prefix, shown, count, len(skipped))
     if decoded.animated:
-        log.info("%s: of %d pictures with several frames the first is taken", shown, decoded.animated)
+        log.info("%s%s: of %d pictures with several frames the first is taken", prefix, shown, decoded.animated)
     if not count:
         named = len(source.entries) + sum(one.name.suffix.lower() in pictures.SUFFIXES for one in source.skipped)
         files = len(source.entries) + len(source.skipped) + source.others
         raise Refused(
-            f"no picture could be read from {shown}: {named} of its {files} files are named like one "
+            f"{prefix}no picture could be read from {shown}: {named} of its {files} files are named like one "
             f"({', '.join(pictures.SUFFIXES)}){', none was readable' if named else ''}"
         )
     parents = [str(entry.name.parent) for entry in decoded.entries]
@@ -120,17 +130,17 @@ def _names(folders: Sequence[str]) -> tuple[str, ...]:
     return names if len(set(names)) == len(names) else tuple(map(printable, folders))
 
 
-def _opened(path: Path) -> Source:
+def _opened(path: Path, key: str) -> Source:
     try:
         if path.is_dir():
             return Tree(path)
         if not path.exists():
-            raise Refused(f"data.root: there is no {printable(str(path))}")
+            raise Refused(f"{key}: there is no {printable(str(path))}")
         archive = path.is_file() and zipfile.is_zipfile(path)
     except OSError as error:
-        raise Refused(f"data.root: {printable(str(path))} cannot be read: {error.strerror}") from error
+        raise Refused(f"{key}: {printable(str(path))} cannot be read: {error.strerror}") from error
     except zipfile.BadZipFile as error:
-        raise Refused(f"data.root: {printable(str(path))} is a damaged zip archive: {error}") from error
+        raise Refused(f"{key}: {printable(str(path))} is a damaged zip archive: {error}") from error
     if not archive:
-        raise Refused(f"data.root: {printable(str(path))} is neither a folder nor a zip archive")
-    return Zip(path)
+        raise Refused(f"{key}: {printable(str(path))} is neither a folder nor a zip archive")
+    return Zip(path, key)
