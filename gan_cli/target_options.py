@@ -98,6 +98,21 @@ class R3GANDiscriminatorConf(BatchConf, R3GANConf):
 
 
 @dataclass
+class ResNetTranslatorConf:
+    width: int = bounded(ge=1, le=2**12)
+    blocks: int = bounded(ge=1, le=64)
+    norm: Norm = Norm.instance
+    dropout: float = bounded(ge=0, lt=1)
+
+
+@dataclass
+class PatchGANConf(BatchConf):
+    width: int = bounded(ge=1, le=2**12)
+    layers: int = bounded(ge=1, le=8)
+    norm: Norm = Norm.instance
+
+
+@dataclass
 class MNISTConf:
     split: Split = MISSING
 
@@ -208,6 +223,8 @@ TARGETS: dict[str, type] = {
     "gan_cli.models.subpixel.SubpixelDiscriminator": DCGANDiscriminatorConf,
     "gan_cli.models.r3gan.R3GANGenerator": R3GANConf,
     "gan_cli.models.r3gan.R3GANDiscriminator": R3GANDiscriminatorConf,
+    "gan_cli.models.resnet_translator.ResNetTranslator": ResNetTranslatorConf,
+    "gan_cli.models.patchgan.PatchGAN": PatchGANConf,
     "gan_cli.data.mnist.load": MNISTConf,
     "gan_cli.data.digits_recoloured.load": DigitsRecolouredConf,
     "gan_cli.data.stacked_mnist.load": StackedMNISTConf,

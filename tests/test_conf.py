@@ -172,6 +172,8 @@ def facts(target: str) -> set[str]:
         return {"params", "lr"}
     if not target.startswith("gan_cli.models."):
         return set()
+    if target.endswith((".ResNetTranslator", ".PatchGAN")):  # which take no labels
+        return {"sample_shape"}
     common = {"sample_shape", "conditional", "num_classes"}
     return common | {"latent_dim"} if target.endswith("Generator") else common
 
