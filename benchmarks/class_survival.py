@@ -3,9 +3,10 @@
 gan-train experiment=cyclegan_digits hydra.run.dir=outputs/cyclegan
 python benchmarks/class_survival.py outputs/cyclegan          1,000 test digits of each domain
 
-The classifier knows white digits on black. Pictures of either domain are brought there by one fixed map that no training
-has seen, `gan_cli.data.digits_recoloured.uncolored`: how far each pixel is from the color of the picture's edge. The first
-two rows say what the classifier makes of real test digits under that map, which no translation can be expected to beat.
+The classifier knows white digits on black. Pictures of either domain are brought there by one fixed map that no
+training has seen, `gan_cli.data.digits_recoloured.uncolored`: how far each pixel is from the color of the picture's
+edge. The real digits' rows say what the classifier makes of test digits under that map, which no translation can be
+expected to beat.
 """
 
 import argparse
@@ -44,9 +45,7 @@ def main() -> None:
     print(f"step {stored.step}, {len(test.a)} digits of a and {len(test.b)} of b, judged right:")
     print(f"| a, real | {survived(test.a.samples, test.a)} |\n| b, real | {survived(test.b.samples, test.b)} |")
     for name, data, direction in (("a→b", test.a, "a2b"), ("b→a", test.b, "b2a")):
-        made = [
-            translator.there_and_back(as_network_input(part), direction) for part in data.samples.split(_AT_ONCE)
-        ]
+        made = [translator.there_and_back(as_network_input(part), direction) for part in data.samples.split(_AT_ONCE)]
         there, back = (torch.cat([images.to_bytes(pair[which]) for pair in made]) for which in (0, 1))
         print(f"| {name} | {survived(there, data)} |\n| {name}→{name[0]} | {survived(back, data)} |")
 

@@ -1,6 +1,5 @@
 """From a checked configuration to a run of CycleGAN."""
 
-
 import torch
 from torch import nn
 
@@ -43,12 +42,12 @@ def build_cyclegan(config: Config, directory: RunDirectory, trusted: Trust, rank
     assert isinstance(conf, CycleGANConf)
     device = accelerate.prepare(config.device)
     streams, tape = Streams(config.seed, device), Tape()
-    loaded = load_sides(config, trusted)
-    sides = {"a": loaded.a, "b": loaded.b}
+    loaded = load_domains(config, trusted)
+    domains = {"a": loaded.a, "b": loaded.b}
     facts = facts_of([loaded.a, loaded.b], loaded.digest(), (), device) | {"ranks": 1}
     known = DataFacts(loaded.sample_shape)
-    sides = {side: placed(dataset, device) for side, dataset in sides.items()}
-    batches = {side: _batches(config, side, dataset, streams) for side, dataset in sides.items()}
+    domains = {domain: placed(dataset, device) for domain, dataset in domains.items()}
+    batches = {domain: _batches(config, domain, dataset, streams) for domain, dataset in domains.items()}
     epoch_steps = max(each.per_epoch for each in batches.values())
     total_steps = config.train.steps or config.train.epochs * epoch_steps
     config = with_horizon(config, total_steps, epoch_steps)
@@ -66,13 +65,13 @@ def build_cyclegan(config: Config, directory: RunDirectory, trusted: Trust, rank
     game = CycleGAN(
         generators=generators,
         discriminators=discriminators,
-        pools={side: ImagePool(conf.pool, known.sample_shape).to(device) for side in sides},
+        pools={domain: ImagePool(conf.pool, known.sample_shape).to(device) for domain in domains},
         generator_optimizer=optimizer(config, optim.generator, generators, trusted),
         discriminator_optimizer=optimizer(config, optim.discriminator, discriminators, trusted),
         loss=objective.loss.made,
         penalty=objective.penalty.made,
         weights=Weights(conf.adversarial_weight, conf.cycle_weight, conf.identity_weight),
-        batches={side: TapedBatches(each, tape) for side, each in batches.items()},
+        batches={domain: TapedBatches(each, tape) for domain, each in batches.items()},
         streams=TapedStreams(config.seed, device, tape),
         autocast=accelerate.autocast(device, config.device.precision),
         constrain=WeightClip(list(discriminators.parameters()), clip) if clip else lambda: None,
@@ -90,7 +89,7 @@ def build_cyclegan(config: Config, directory: RunDirectory, trusted: Trust, rank
         facts=facts,
         train=config.train,
         game=game,
-        preview=TranslationPreview(sides, Translator(shown, device), config.sampling.columns),
+        preview=TranslationPreview(domains, Translator(shown, device), config.sampling.columns),
         samplers={},
         total_steps=total_steps,
         play=choose_play(config, game, tape, device, alone=True),
@@ -100,19 +99,19 @@ def build_cyclegan(config: Config, directory: RunDirectory, trusted: Trust, rank
     )
 
 
-def load_sides(config: Config, trusted: Trust = None) -> Unpaired:
-    """The data of both sides, at the model's resolution where it has one."""
+def load_domains(config: Config, trusted: Trust = None) -> Unpaired:
+    """The data of both domains, at the model's resolution where it has one."""
     loaded = load(config, Unpaired, trusted)
     return Unpaired(shaped(loaded.a, config), shaped(loaded.b, config))
 
 
-def _batches(config: Config, side: str, dataset: Dataset, streams: Streams) -> Batches:
-    """Each side has an order of its own: sides of one size would otherwise meet in the same pairs in every epoch."""
+def _batches(config: Config, domain: str, dataset: Dataset, streams: Streams) -> Batches:
+    """Each domain has an order of its own: two of one size would otherwise meet in the same pairs in every epoch."""
     data = config.data
     try:
-        return Batches(dataset, config.train.batch_size, streams.of(f"side/{side}"), data.shuffle, True, data.flip)
+        return Batches(dataset, config.train.batch_size, streams.of(f"domain/{domain}"), data.shuffle, True, data.flip)
     except Refused as error:
-        raise Refused(f"side {side} of the data: {error}") from error
+        raise Refused(f"domain {domain} of the data: {error}") from error
 
 
 def _pair(networks: nn.Module, device: torch.device) -> nn.ModuleDict:

@@ -47,7 +47,7 @@ def _next(
         trust = _trust(config)
         translates = config["game"]["name"] == "cyclegan"
         if translates:
-            yield f"gan-translate checkpoint={path} direction=a2b input={_side(config)} out=translated{trust}"
+            yield f"gan-translate checkpoint={path} direction=a2b input={_folder_of_a(config)} out=translated{trust}"
         else:
             yield f"gan-sample checkpoint={path} num_images=64 out=drawn{trust}"
         if not measured and not translates:
@@ -61,8 +61,8 @@ def _next(
     yield f"tensorboard --logdir {path}"
 
 
-def _side(config: Mapping[str, Any]) -> str:
-    """Pictures of side A to translate: those of the run, where they lie in a folder."""
+def _folder_of_a(config: Mapping[str, Any]) -> str:
+    """Pictures of domain A to translate: those of the run, where they lie in a folder."""
     folder = config["data"].get("a")
     return shlex.quote(folder) if isinstance(folder, str) else "DIR"
 

@@ -38,7 +38,7 @@ def _objections(config: Config) -> Iterator[str]:
         if config.data.flip:
             yield "data.flip mirrors images, and these data are vectors: data.flip=false"
     yield from _packing(config)
-    yield from _two_sides(config) if config.game.name is GameName.cyclegan else _one_side(config)
+    yield from _two_domains(config) if config.game.name is GameName.cyclegan else _one_domain(config)
     optim = config.optim
     if optim.schedule.hold and optim.schedule.shape is Shape.constant:
         yield (
@@ -56,12 +56,12 @@ def _of_other_kind(config: Config) -> str:
     kind, takes = config.data.kind, " and ".join(accepted.name for accepted in config.model.accepts)
     if kind is Kind.unpaired:
         return (
-            f"this model takes {takes} data, and these data are the two sides of unpaired pictures, which "
+            f"this model takes {takes} data, and these data are the two domains of unpaired pictures, which "
             "experiment=cyclegan takes"
         )
     if Kind.unpaired in config.model.accepts:
         return (
-            f"this model takes {takes} data, two sides of pictures, and these are {kind.name}s: "
+            f"this model takes {takes} data, two domains of pictures, and these are {kind.name}s: "
             "experiment=cyclegan data.a=DIR data.b=DIR, or another model"
         )
     return (
@@ -70,19 +70,19 @@ def _of_other_kind(config: Config) -> str:
     )
 
 
-def _one_side(config: Config) -> Iterator[str]:
+def _one_domain(config: Config) -> Iterator[str]:
     """Of a game with one data set."""
     if config.data.kind is Kind.unpaired:
-        yield "these data are two sides of pictures, and this game plays with one: experiment=cyclegan"
+        yield "these data are two domains of pictures, and this game plays with one: experiment=cyclegan"
     if config.latent is None:
         raise Refused("latent is not set: latent.dim=96 latent.distribution=uniform")
 
 
-def _two_sides(config: Config) -> Iterator[str]:
-    """What a game that translates between two sides has no use for is refused rather than left unread."""
+def _two_domains(config: Config) -> Iterator[str]:
+    """What a game that translates between two domains has no use for is refused rather than left unread."""
     game, train = "experiment=cyclegan", config.train
     if config.data.kind is not Kind.unpaired:
-        yield f"game=cyclegan plays with two sides of pictures: {game} data.a=DIR data.b=DIR"
+        yield f"game=cyclegan plays with two domains of pictures: {game} data.a=DIR data.b=DIR"
     if config.latent is not None:
         yield f"game=cyclegan has no latents, its generators translate pictures: {game}, which has latent=null"
     if config.model.conditional is not Conditional.none:
@@ -97,7 +97,7 @@ def _two_sides(config: Config) -> Iterator[str]:
     if train.unroll:
         yield f"game=cyclegan foresees no updates: train.unroll=0, not {train.unroll}"
     if not config.data.drop_last:
-        yield "game=cyclegan takes batches of one size from both sides: data.drop_last=true"
+        yield "game=cyclegan takes batches of one size from both domains: data.drop_last=true"
     if train.evaluate_every or config.evaluate != EvaluateConf():
         yield (
             "metrics compare drawn samples with data, and game=cyclegan draws none: train.evaluate_every=0, without "
@@ -105,8 +105,8 @@ def _two_sides(config: Config) -> Iterator[str]:
         )
     if config.sampling.batch_norm is not BatchNormMode.eval or config.sampling.shown is not None:
         yield (
-            "game=cyclegan shows translated pictures, sampling.columns of each side: leave out sampling.batch_norm and "
-            "sampling.shown"
+            "game=cyclegan shows translated pictures, sampling.columns of each domain: leave out sampling.batch_norm "
+            "and sampling.shown"
         )
 
 

@@ -15,7 +15,7 @@ from gan_cli.bounds import bounded
 class Kind(Enum):
     image = "image"
     vector = "vector"
-    unpaired = "unpaired"  # images of two sides, a and b
+    unpaired = "unpaired"  # images of two domains, a and b
 
 
 class GameName(Enum):

@@ -1,4 +1,4 @@
-"""Pictures of one side as the generators of a CycleGAN make them pictures of the other."""
+"""Pictures of one domain as the generators of a CycleGAN make them pictures of the other."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -28,7 +28,7 @@ class Translator:
 
     @torch.no_grad()
     def __call__(self, samples: Tensor, direction: str) -> Tensor:
-        """Samples (N, C, H, W) in [-1, 1] to as many of the other side, float32."""
+        """Samples (N, C, H, W) in [-1, 1] to as many of the other domain, float32."""
         with self._evaluating():
             made: Tensor = self.generators[direction](samples.to(self.device))
         return made.float()
@@ -51,50 +51,50 @@ class Translator:
 
 @dataclass(frozen=True)
 class TranslationPreview:
-    """What a run of CycleGAN looks at: the same pictures of both sides every time, there and back.
+    """What a run of CycleGAN looks at: the same pictures of both domains every time, there and back.
 
     Attributes:
-        sides: "a" and "b".
-        columns: of a grid, each one picture of either side; None: eight.
+        domains: "a" and "b".
+        columns: of a grid, each one picture of either domain; None: eight.
     """
 
-    sides: dict[str, Dataset]
+    domains: dict[str, Dataset]
     translator: Translator
     columns: int | None = None
 
     @property
     def datasets(self) -> Sequence[Dataset]:
-        """Both sides."""
-        return (self.sides["a"], self.sides["b"])
+        """Both domains."""
+        return (self.domains["a"], self.domains["b"])
 
     def real(self) -> Tensor:
-        """A grid of a row of either side: uint8 (C, H, W)."""
+        """A grid of a row of either domain: uint8 (C, H, W)."""
         return images.grid(self.real_samples(), self._columns)
 
     def fake(self) -> Tensor:
         """A grid of six rows: A, A→B, A→B→A, and B, B→A, B→A→B."""
         rows = []
-        for side, direction in zip(("a", "b"), DIRECTIONS, strict=True):
-            real = self._real(side, self._columns)
+        for domain, direction in zip(("a", "b"), DIRECTIONS, strict=True):
+            real = self._real(domain, self._columns)
             rows += [real, *(made.to(real.device) for made in self.translator.there_and_back(real, direction))]
         return images.grid(torch.cat(rows), self._columns)
 
     def fakes(self, count: int) -> Tensor:
-        """Pictures of both sides in turn, each followed by its translation: (count, C, H, W)."""
+        """Pictures of both domains in turn, each followed by its translation: (count, C, H, W)."""
         told = []
-        for side, direction in zip(("a", "b"), DIRECTIONS, strict=True):
-            real = self._real(side, -(-count // 4))
+        for domain, direction in zip(("a", "b"), DIRECTIONS, strict=True):
+            real = self._real(domain, -(-count // 4))
             told += [real, self.translator(real, direction).to(real.device)]
         return torch.stack(told, 1).flatten(0, 1)[:count]
 
     def real_samples(self) -> Tensor:
-        """Pictures from all over side A, then from all over side B; the smaller one's come again where they are few."""
-        return torch.cat([self._real(side, self._columns) for side in ("a", "b")])
+        """Pictures from all over domain A, then from all over domain B; some of them twice where they are few."""
+        return torch.cat([self._real(domain, self._columns) for domain in ("a", "b")])
 
     @property
     def _columns(self) -> int:
         return self.columns or _COLUMNS
 
-    def _real(self, side: str, count: int) -> Tensor:
-        stored = self.sides[side].samples
+    def _real(self, domain: str, count: int) -> Tensor:
+        stored = self.domains[domain].samples
         return as_network_input(stored[evenly(len(stored), count).to(stored.device)])

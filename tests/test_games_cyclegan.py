@@ -57,7 +57,7 @@ class PlainLoop:
         self.discriminators = torch.optim.Adam(both, 2e-4, (0.5, 0.999))
 
     def step(self, number: int) -> dict[str, Tensor]:
-        a, b = (self.batches[side](number).samples for side in ("a", "b"))
+        a, b = (self.batches[domain](number).samples for domain in ("a", "b"))
         fake_b, fake_a = self.a2b(a), self.b2a(b)
         adversarial = ((self.of_b(fake_b) - 1) ** 2).mean() + ((self.of_a(fake_a) - 1) ** 2).mean()
         cycle = (self.b2a(fake_b) - a).abs().mean() + (self.a2b(fake_a) - b).abs().mean()
@@ -125,7 +125,7 @@ def with_generators(run: Run, made: Callable[[], nn.Module]) -> CycleGAN:
 
 
 def round_of(game: CycleGAN, number: int = 0) -> Round:
-    real = {side: game.batches[side](number).samples for side in ("a", "b")}
+    real = {domain: game.batches[domain](number).samples for domain in ("a", "b")}
     fake = {"a": game.translated(real["b"], "b2a"), "b": game.translated(real["a"], "a2b")}
     return Round(real, fake, number, game.streams.draws("generator", number))
 
@@ -173,22 +173,22 @@ def test_a_move_leaves_the_other_player_alone_and_the_critics_see_fakes_through_
 
     object.__setattr__(game.discriminator_player, "objective", noted)
     for step in range(3):
-        real = {side: game.batches[side](step).samples for side in ("a", "b")}
+        real = {domain: game.batches[domain](step).samples for domain in ("a", "b")}
         with torch.no_grad():
             new = {"a": game.translated(real["b"], "b2a"), "b": game.translated(real["a"], "a2b")}
-        held = {side: pool.images.clone() for side, pool in game.pools.items()}
+        held = {domain: pool.images.clone() for domain, pool in game.pools.items()}
         game.play(step)
-        for side in ("a", "b"):
-            assert not seen[-1][side].requires_grad
-            for shown in seen[-1][side]:
-                known = torch.cat([new[side], held[side]])
+        for domain in ("a", "b"):
+            assert not seen[-1][domain].requires_grad
+            for shown in seen[-1][domain]:
+                known = torch.cat([new[domain], held[domain]])
                 assert any(torch.allclose(shown, one, atol=1e-6) for one in known)
     assert [int(pool.held) for pool in game.pools.values()] == [6, 6]
-    # 12 fakes of each side went through a pool of 6: some that were shown are earlier ones.
+    # 12 fakes of each domain went through a pool of 6: some that were shown are earlier ones.
     assert any(
-        not any(torch.allclose(shown, one, atol=1e-6) for one in new[side])
-        for side in ("a", "b")
-        for shown in seen[-1][side]
+        not any(torch.allclose(shown, one, atol=1e-6) for one in new[domain])
+        for domain in ("a", "b")
+        for shown in seen[-1][domain]
     )
     before = {name: [p.clone() for p in game.networks[name].parameters()] for name in ("generator", "discriminator")}
     set_trainable([game.generators], True)
@@ -199,7 +199,7 @@ def test_a_move_leaves_the_other_player_alone_and_the_critics_see_fakes_through_
         assert all(torch.equal(one, other) for one, other in zip(parameters, now, strict=True))
 
 
-# The data of two sides.
+# The data of two domains.
 
 
 def test_sides_of_one_size_meet_in_other_pairs_each_epoch(compose: Compose, tmp_path: Path) -> None:
@@ -209,9 +209,9 @@ def test_sides_of_one_size_meet_in_other_pairs_each_epoch(compose: Compose, tmp_
         found = set()
         for number in range(8 * epoch, 8 * epoch + 8):
             chosen = []
-            for side in ("a", "b"):
-                stored = game.batches[side].dataset.samples
-                sample = game.batches[side](number).samples[0].add(1).mul(127.5).round()
+            for domain in ("a", "b"):
+                stored = game.batches[domain].dataset.samples
+                sample = game.batches[domain](number).samples[0].add(1).mul(127.5).round()
                 chosen.append(int(torch.stack([(sample - one).abs().sum() for one in stored]).argmin()))
             found.add((chosen[0], chosen[1]))
         return found
@@ -226,9 +226,7 @@ def test_losses_penalties_and_views_go_with_it(compose: Compose, tmp_path: Path)
     for number, loss in enumerate(LOSSES):
         penalty = ("none", "r1", "gp", "r1r2")[number % 4]
         augment = ("none", "diffaugment", "none")[number % 3]
-        run = started(
-            compose, tmp_path, f"loss={loss}", f"penalty={penalty}", f"augment={augment}", "critic.noise=0.1"
-        )
+        run = started(compose, tmp_path, f"loss={loss}", f"penalty={penalty}", f"augment={augment}", "critic.noise=0.1")
         before = weights(run)
         run.advance()
         run.meter.check()

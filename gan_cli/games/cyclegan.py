@@ -1,5 +1,5 @@
-"""The game of Zhu et al. 2017 (arXiv:1703.10593): two sides of pictures without pairs, a generator each way, a critic
-of each side, and the demand that the way there and back leads home."""
+"""The game of Zhu et al. 2017 (arXiv:1703.10593): two domains of pictures without pairs, a generator each way, a critic
+of each domain, and the demand that the way there and back leads home."""
 
 from collections.abc import Callable, Hashable, Mapping
 from contextlib import AbstractContextManager
@@ -21,11 +21,11 @@ from gan_cli.step import Player, Stats, move, set_trainable
 from gan_cli.streams import Draws, Streams
 from gan_cli.view import View
 
-Sides = Mapping[str, Tensor]
-"""Samples (N, C, H, W) of side "a" and of side "b"."""
+Domains = Mapping[str, Tensor]
+"""Samples (N, C, H, W) of domain "a" and of domain "b"."""
 
 INTO = {"a": "b2a", "b": "a2b"}
-"""The generator that leads to a side."""
+"""The generator that leads to a domain."""
 _FROM = {"a": "b", "b": "a"}
 
 
@@ -36,7 +36,7 @@ class Weights:
     Attributes:
         adversarial: of each generator's adversarial loss.
         cycle: of mean |x → there → back - x|, equation (2).
-        identity: of mean |G(y) - y| for samples y of the side that G leads to, section 5.2; 0: not computed.
+        identity: of mean |G(y) - y| for samples y of the domain that G leads to, section 5.2; 0: not computed.
     """
 
     adversarial: float = 1.0
@@ -49,14 +49,14 @@ class Round:
     """What a player looks at.
 
     Attributes:
-        real: of both sides.
-        fake: of each side, translated from the real samples of the other, or earlier ones from the pool.
+        real: of both domains.
+        fake: of each domain, translated from the real samples of the other, or earlier ones from the pool.
         turn: the number of the move, counted from 0.
         draws: the move's random numbers.
     """
 
-    real: Sides
-    fake: Sides
+    real: Domains
+    fake: Domains
     turn: int
     draws: Draws
 
@@ -64,15 +64,15 @@ class Round:
 class CycleGAN:
     """One move of both generators, then one of both discriminators, which see those fakes through a pool.
 
-    Each player's objective is the sum over the two sides, of which no parameter is in both but through the cycle; the
-    statistics are the means, which are to be read as those of a game of one side.
+    Each player's objective is the sum over the two domains; the statistics are the means, to be read as those of a game
+    with one.
 
     Args:
         generators: "a2b" and "b2a", samples to samples of the same shape in [-1, 1].
-        discriminators: of sides "a" and "b".
-        pools: of each side, "a" and "b".
-        loss, penalty, view, packing, constrain, clip_norm, compiled: as for `GAN`; the same on both sides.
-        batches: of side "a" and of side "b". Batch n of one goes with batch n of the other; each side begins anew, in
+        discriminators: of domains "a" and "b".
+        pools: of each domain, "a" and "b".
+        loss, penalty, view, packing, constrain, clip_norm, compiled: as for `GAN`; the same on both domains.
+        batches: of domain "a" and of domain "b". Batch n of one goes with batch n of the other; each begins anew, in
             another order, when it has been through.
     """
 
@@ -107,7 +107,7 @@ class CycleGAN:
         self.autocast = autocast
         self.view = view or View()
         self.critics = {
-            side: Critic(compiled(discriminators[side]), autocast, self.view, packing) for side in ("a", "b")
+            domain: Critic(compiled(discriminators[domain]), autocast, self.view, packing) for domain in ("a", "b")
         }
         self._translators = {name: compiled(generator) for name, generator in generators.items()}
         self.networks: dict[str, nn.Module] = {
@@ -129,12 +129,12 @@ class CycleGAN:
         """Have the fakes taken for real, come home from a way there and back, and leave alone what is there already."""
         real, fake, weights = round_.real, round_.fake, self.weights
         adversarial, cycle, identity = [], [], []
-        for side in ("a", "b"):
-            draws = round_.draws.of(side)
-            adversarial.append(taken_for_real(self.critics[side], self.loss, real[side], fake[side], None, draws))
-            cycle.append(l1_loss(self.translated(fake[_FROM[side]], INTO[side]), real[side]))
+        for domain in ("a", "b"):
+            draws = round_.draws.of(domain)
+            adversarial.append(taken_for_real(self.critics[domain], self.loss, real[domain], fake[domain], None, draws))
+            cycle.append(l1_loss(self.translated(fake[_FROM[domain]], INTO[domain]), real[domain]))
             if weights.identity:
-                identity.append(l1_loss(self.translated(real[side], INTO[side]), real[side]))
+                identity.append(l1_loss(self.translated(real[domain], INTO[domain]), real[domain]))
         parts = {"loss/G": (weights.adversarial, adversarial), "loss/cycle": (weights.cycle, cycle)}
         if identity:
             parts["loss/identity"] = (weights.identity, identity)
@@ -142,18 +142,18 @@ class CycleGAN:
         return total, {name: torch.stack(values).mean().detach() for name, (_, values) in parts.items()}
 
     def discriminator_objective(self, round_: Round) -> tuple[Tensor, Stats]:
-        """Tell real from fake on each side."""
+        """Tell real from fake on each domain."""
         totals, told, margins = [], [], []
-        for side in ("a", "b"):
+        for domain in ("a", "b"):
             total, stats, real_logits = told_apart(
-                self.critics[side],
+                self.critics[domain],
                 self.loss,
                 self.penalty,
-                round_.real[side],
-                round_.fake[side],
+                round_.real[domain],
+                round_.fake[domain],
                 None,
                 round_.turn,
-                round_.draws.of(side),
+                round_.draws.of(domain),
             )
             totals.append(total)
             told.append(stats)
@@ -178,13 +178,13 @@ class CycleGAN:
 
     def moves(self, step: int) -> Stats:
         """What `play` does once torch's global generators are seeded."""
-        real = {side: self.batches[side](step).samples for side in ("a", "b")}
+        real = {domain: self.batches[domain](step).samples for domain in ("a", "b")}
         set_trainable([self.generators], True)
-        fake = {side: self.translated(real[_FROM[side]], INTO[side]) for side in ("a", "b")}
+        fake = {domain: self.translated(real[_FROM[domain]], INTO[domain]) for domain in ("a", "b")}
         draws = self.streams.draws("generator", step)
         stats = move(self.generator_player, self.players, Round(real, fake, step, draws))
         draws = self.streams.draws("discriminator", step)
-        shown = {side: self.pools[side](fake[side].detach(), draws.of(f"pool/{side}")) for side in ("a", "b")}
+        shown = {domain: self.pools[domain](fake[domain].detach(), draws.of(f"pool/{domain}")) for domain in ("a", "b")}
         return stats | move(self.discriminator_player, self.players, Round(real, shown, step, draws))
 
     def seed(self, step: int) -> None:
@@ -193,7 +193,7 @@ class CycleGAN:
 
     def kind(self, step: int) -> Hashable:
         """Equal for steps that differ in their random draws, samples and weights alone."""
-        sizes = tuple(self.batches[side].size(step) for side in ("a", "b"))
+        sizes = tuple(self.batches[domain].size(step) for domain in ("a", "b"))
         parts = map(Itself, (self.loss, self.penalty, self.view.augment))
         optimizers = (rates(player.optimizer) for player in self.players)
         return (self.penalty.due(step), sizes, self.view.noise, *parts, *optimizers)
@@ -205,5 +205,5 @@ class CycleGAN:
         return networks + [value for entry in entries for value in entry.values() if isinstance(value, Tensor)]
 
     def images_seen(self, steps: int) -> int:
-        """How many real samples the first `steps` steps show to the discriminators, those of both sides together."""
+        """How many real samples the first `steps` steps show to the discriminators, those of both domains together."""
         return sum(batches.images_in(steps) for batches in self.batches.values())

@@ -28,7 +28,7 @@ class ResNetTranslator(nn.Module):
         blocks: residual blocks; the paper has 6 for 128×128 images and 9 from 256×256 up.
         norm: behind each convolution but the last: instance (as in the paper), batch, layer, group, none, or spectral,
             which normalizes the weights of all layers.
-        dropout: probability, between the two convolutions of each block; it stays on when translating.
+        dropout: probability, between the two convolutions of each block, while training.
 
     Raises:
         ValueError: the resolution does not halve twice, or is too small.
