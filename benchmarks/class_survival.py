@@ -41,10 +41,11 @@ def main() -> None:
             found = torch.cat([classifier(part)[1].argmax(1) for part in uncolored(pictures).split(_AT_ONCE)])
         return f"{float((found == data.labels).float().mean()):.1%}"
 
-    test = digits_recoloured.load("test").first(options.count)
-    print(f"step {stored.step}, {len(test.a)} digits of a and {len(test.b)} of b, judged right:")
-    print(f"| a, real | {survived(test.a.samples, test.a)} |\n| b, real | {survived(test.b.samples, test.b)} |")
-    for name, data, direction in (("a→b", test.a, "a2b"), ("b→a", test.b, "b2a")):
+    test = digits_recoloured.load("test")
+    a, b = (domain.first(options.count) for domain in (test.a, test.b))
+    print(f"step {stored.step}, {len(a):,} digits of a and {len(b):,} of b, judged right:")
+    print(f"| a, real | {survived(a.samples, a)} |\n| b, real | {survived(b.samples, b)} |")
+    for name, data, direction in (("a→b", a, "a2b"), ("b→a", b, "b2a")):
         made = [translator.there_and_back(as_network_input(part), direction) for part in data.samples.split(_AT_ONCE)]
         there, back = (torch.cat([images.to_bytes(pair[which]) for pair in made]) for which in (0, 1))
         print(f"| {name} | {survived(there, data)} |\n| {name}→{name[0]} | {survived(back, data)} |")

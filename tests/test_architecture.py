@@ -99,6 +99,10 @@ def test_only_commands_build_and_loop(top: str) -> None:
     assert all(within(name, "gan_cli.commands") for name in users)
 
 
+def test_what_any_run_is_built_of_knows_no_game() -> None:
+    assert not {name for name in ours("gan_cli.assembly") if within(name, "gan_cli.games", "gan_cli.build")}
+
+
 MAY_IMPORT: dict[str, tuple[str, ...]] = {
     # Leaves know nothing of the program.
     "gan_cli.step": (),
@@ -138,7 +142,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     # One floor up.
     "gan_cli.bounds": ("gan_cli.errors",),
     "gan_cli.schema": ("gan_cli.bounds",),
-    "gan_cli.command_schema": ("gan_cli.bounds", "gan_cli.schema"),
+    "gan_cli.command_schema": ("gan_cli.bounds", "gan_cli.schema", "gan_cli.target_options"),
     "gan_cli.sweep": (
         *("gan_cli.sweep", "gan_cli.comparison", "gan_cli.command_schema", "gan_cli.errors", "gan_cli.files"),
         "gan_cli.run_directory",
@@ -208,6 +212,8 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         *("gan_cli.preview", "gan_cli.run_directory", "gan_cli.schema", "gan_cli.sampling", "gan_cli.step"),
         *("gan_cli.evaluation.evaluator", "gan_cli.memory", "gan_cli.ranks.ranks"),
     ),
+    # Translated pictures are made of networks and data alone.
+    "gan_cli.translation": ("gan_cli.data.dataset", "gan_cli.images"),
     "gan_cli.memory": ("gan_cli.errors",),
     # What a terminal shows is drawn from the same sampler as a run's grids.
     "gan_cli.live": ("gan_cli.live", "gan_cli.console", "gan_cli.durations", "gan_cli.images", "gan_cli.preview"),

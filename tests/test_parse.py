@@ -188,6 +188,7 @@ DECLARING = [
 ]
 GAUSSIAN, POKEMON = ("data=gaussian2d",), ("data=pokemon",)
 R3GAN, ADA, DIFF, STACKED = ("model=r3gan",), ("augment=ada",), ("augment=diffaugment",), ("data=stacked_mnist",)
+CYCLE = ("experiment=cyclegan_digits",)
 LONG = [8] * 33
 
 OUT_OF_RANGE: list[tuple[Groups, str, Any, str]] = [
@@ -301,6 +302,15 @@ OUT_OF_RANGE: list[tuple[Groups, str, Any, str]] = [
     (ADA, "augment.images", 0, "must be at least 1"),
     *((DIFF, f"augment.{key}", -0.1, "must be at least 0") for key in ("translation", "cutout")),
     *((DIFF, f"augment.{key}", 1.1, "must be at most 1") for key in ("translation", "cutout")),
+    *((CYCLE, f"game.{part}_weight", -1.0, "must be at least 0") for part in ("adversarial", "cycle", "identity")),
+    (CYCLE, "game.pool", -1, "must be at least 0"),
+    (CYCLE, "game.pool", 10**5 + 1, "must be at most 100000"),
+    (CYCLE, "model.generator.width", 0, "must be at least 1"),
+    (CYCLE, "model.discriminator.width", 2**12 + 1, "must be at most 4096"),
+    (CYCLE, "model.discriminator.layers", 0, "must be at least 1"),
+    (CYCLE, "model.discriminator.layers", 9, "must be at most 8"),
+    (CYCLE, "optim.schedule.hold", -0.1, "must be at least 0"),
+    (CYCLE, "optim.schedule.hold", 1.0, "must be less than 1"),
     (STACKED, "data.num_samples", 0, "must be at least 1"),
     (STACKED, "data.num_samples", 10**6 + 1, "must be at most 1000000"),
     (STACKED, "data.data_seed", -1, "must be at least 0"),
