@@ -45,7 +45,7 @@ def _next(
     path = shlex.quote(str(directory.path))
     if directory.last.exists():
         trust = _trust(config)
-        translates = config["game"]["name"] == "cyclegan"
+        translates = config.get("game", {}).get("name") == "cyclegan"
         if translates:
             yield f"gan-translate checkpoint={path} direction=a2b input={_folder_of_a(config)} out=translated{trust}"
         else:
