@@ -87,7 +87,9 @@ def test_every_sampling_command_is_typed(arguments: list[str]) -> None:
     typed_as(SampleConf, resolved(base | device | typed))
 
 
-@pytest.mark.parametrize("group", ["game", "model", "loss", "penalty", "augment", "data", "optim", "device", "experiment"])
+@pytest.mark.parametrize(
+    "group", ["game", "model", "loss", "penalty", "augment", "data", "optim", "device", "experiment"]
+)
 def test_readme_names_every_option_of_every_group(group: str) -> None:
     row = next(line for line in README.splitlines() if line.startswith(f"| `{group}=`"))
     for option in Path(CONF_DIR, group).glob("*.yaml"):
