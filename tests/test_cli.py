@@ -367,7 +367,8 @@ def test_help_is_a_page_that_names_every_group_option(cli: Cli) -> None:
         options = sorted(path.stem for path in Path(CONF_DIR, group).glob("*.yaml"))
         assert f"{group}: {', '.join(options)}" in page.out
     assert len(page.out.splitlines()) < 70
-    ours = [line for line in page.out.splitlines() if not line.startswith("experiment: ")]  # a list that grows
+    lists = tuple(f"{group}: " for group in ("data", "experiment"))  # of options, which grow
+    ours = [line for line in page.out.splitlines() if not line.startswith(lists)]
     assert max(map(len, ours)) <= 120
 
 
