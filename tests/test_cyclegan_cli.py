@@ -10,6 +10,7 @@ import yaml
 from conftest import TINY, Result
 from cyclegan_runs import TINY_CYCLE
 from PIL import Image
+from stepping import advanced, reloaded
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch.testing import assert_close
 
@@ -24,7 +25,6 @@ from gan_cli.commands.sample import sample
 from gan_cli.commands.translate import translate, written_as
 from gan_cli.data.dataset import as_network_input
 from gan_cli.networks import restore_translators
-from gan_cli.run import Run
 from gan_cli.run_directory import RunDirectory
 from gan_cli.schema import Config
 from gan_cli.translation import Translator
@@ -45,17 +45,6 @@ def pictures(folder: str, count: int, size: tuple[int, int] = (20, 14)) -> None:
         drawn = torch.Generator().manual_seed(number)
         pixels = torch.randint(0, 256, (3, size[1], size[0]), dtype=torch.uint8, generator=drawn)
         images.save_png(Path(folder, f"{number}.png"), pixels)
-
-
-def advanced(run: Run, steps: int) -> Run:
-    for _ in range(steps):
-        run.advance()
-    return run
-
-
-def reloaded(run: Run, path: Path) -> Checkpoint:
-    checkpoint.save(path, run.state())
-    return checkpoint.load(path)
 
 
 # Resuming. With a pool of 6 and batches of 4 it is filling at step 1, full at 2; an epoch has 6 steps.

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from conftest import TINY, Result
+from stepping import advanced, reloaded
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from gan_cli import checkpoint
@@ -89,17 +90,6 @@ ALL = (*TINY[-1:], "train.steps=12", "train.batch_size=16", "latent.dim=4")
 
 def started(compose: Compose, path: Path, *overrides: str) -> Run:
     return build(compose(*overrides, *ALL), RunDirectory(path))
-
-
-def advanced(run: Run, steps: int) -> Run:
-    for _ in range(steps):
-        run.advance()
-    return run
-
-
-def reloaded(run: Run, path: Path) -> Checkpoint:
-    checkpoint.save(path, run.state())
-    return checkpoint.load(path)
 
 
 def assert_same(one: Checkpoint, other: Checkpoint) -> None:

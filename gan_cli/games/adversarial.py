@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import torch
 from torch import Tensor
 
 from gan_cli.critic import Critic, Logits, mean_logit, over_scales
@@ -63,6 +64,12 @@ def taken_for_real(
     if loss.relativistic:
         logits.append(gathered(critic.seeing(draws.of("real"), labels)(real), gather))
     return over_scales(loss.drawn(draws.whole, len(logits[0][0])).generator, *logits)
+
+
+def margins(loss: AdversarialLoss, real_logits: Logits, packing: int) -> Tensor:
+    """How a loss reads the logits of real samples, of every sample of a pack: (N, numbers of all scales)."""
+    told = [loss.margin(logits.detach()) for logits in real_logits]
+    return torch.cat([margin for margin in told if margin is not None], 1).repeat_interleave(packing, 0)
 
 
 def gathered(logits: Logits, gather: Gather) -> Logits:

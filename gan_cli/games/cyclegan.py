@@ -12,7 +12,8 @@ from torch.optim import Optimizer
 
 from gan_cli.critic import Critic
 from gan_cli.data.batches import Batches
-from gan_cli.games.adversarial import taken_for_real, told_apart
+from gan_cli.games.adversarial import margins, taken_for_real, told_apart
+from gan_cli.games.game import changing
 from gan_cli.games.kinds import Itself, rates
 from gan_cli.games.pool import ImagePool
 from gan_cli.losses import AdversarialLoss
@@ -143,7 +144,7 @@ class CycleGAN:
 
     def discriminator_objective(self, round_: Round) -> tuple[Tensor, Stats]:
         """Tell real from fake on each domain."""
-        totals, told, margins = [], [], []
+        totals, told, logits = [], [], []
         for domain in ("a", "b"):
             total, stats, real_logits = told_apart(
                 self.critics[domain],
@@ -157,11 +158,10 @@ class CycleGAN:
             )
             totals.append(total)
             told.append(stats)
-            margins.append([self.loss.margin(logits.detach()) for logits in real_logits])
+            logits.append(real_logits)
         augment = self.view.augment
         if augment.adaptive is not None:
-            packed = torch.cat([torch.cat([m for m in scales if m is not None], 1) for scales in margins])
-            augment.observe(packed.repeat_interleave(self.critics["a"].packing, 0))
+            augment.observe(torch.cat([margins(self.loss, each, self.critics["a"].packing) for each in logits]))
         means = {name: torch.stack([stats[name] for stats in told]).mean() for name in told[0]}
         return torch.stack(totals).sum(), means | augment.stats()
 
@@ -200,9 +200,7 @@ class CycleGAN:
 
     def state(self) -> list[Tensor]:
         """All tensors that a step changes."""
-        networks = [tensor for network in self.networks.values() for tensor in network.state_dict().values()]
-        entries = (entry for player in self.players for entry in player.optimizer.state.values())
-        return networks + [value for entry in entries for value in entry.values() if isinstance(value, Tensor)]
+        return changing(self.networks.values(), self.players)
 
     def images_seen(self, steps: int) -> int:
         """How many real samples the first `steps` steps show to the discriminators, those of both domains together."""

@@ -10,7 +10,8 @@ from torch.optim import Optimizer
 
 from gan_cli.critic import Critic, Logits
 from gan_cli.data.batches import Batch, Batches
-from gan_cli.games.adversarial import taken_for_real, told_apart
+from gan_cli.games.adversarial import margins, taken_for_real, told_apart
+from gan_cli.games.game import changing
 from gan_cli.games.kinds import Itself, rates
 from gan_cli.latents import Latents
 from gan_cli.losses import AdversarialLoss
@@ -116,9 +117,7 @@ class GAN:
         loss, stats, real_logits = self._told_apart(self.critic, replace(round_, fake=round_.fake.detach()))
         augment = self.view.augment
         if augment.adaptive is not None:
-            margins = [self.loss.margin(logits.detach()) for logits in real_logits]
-            packed = torch.cat([margin for margin in margins if margin is not None], 1)
-            augment.observe(packed.repeat_interleave(self.critic.packing, 0))
+            augment.observe(margins(self.loss, real_logits, self.critic.packing))
         return loss, stats | augment.stats()
 
     def generator_objective(self, round_: Round) -> tuple[Tensor, Stats]:
@@ -164,9 +163,7 @@ class GAN:
 
     def state(self) -> list[Tensor]:
         """All tensors that a step changes."""
-        networks = [tensor for network in self.networks.values() for tensor in network.state_dict().values()]
-        entries = (entry for player in self.players for entry in player.optimizer.state.values())
-        return networks + [value for entry in entries for value in entry.values() if isinstance(value, Tensor)]
+        return changing(self.networks.values(), self.players)
 
     def images_seen(self, steps: int) -> int:
         """How many real samples the first `steps` steps show to the discriminator."""
