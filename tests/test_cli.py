@@ -456,6 +456,7 @@ def test_version_is_our_own(cli: Cli) -> None:
     from gan_cli import __version__
 
     assert cli("--version").out == f"gan-cli {__version__}\n"
+    assert "HYDRA_FULL_ERROR" not in os.environ  # which the command sets while Hydra works
 
 
 def test_a_reader_that_goes_away_does_not_end_a_run(tmp_path: Path) -> None:

@@ -68,11 +68,11 @@ def run(
     if aside is None and Ranks.of_environment().size > 1:
         return _one_process_is_enough(program)
     OmegaConf.register_new_resolver("new_run_dir", _once(run_directory.create), replace=True)
-    wants_traceback = os.environ.get(_FULL_ERROR) == "1"
-    os.environ[_FULL_ERROR] = "1"  # Hydra raises instead of printing and exiting by its own rules
     if "--version" in sys.argv[1:]:
         print(f"gan-cli {__version__}")
         return 0
+    wants_traceback = os.environ.get(_FULL_ERROR) == "1"
+    os.environ[_FULL_ERROR] = "1"  # Hydra raises instead of printing and exiting by its own rules
     try:
         with _terminable():
             arguments = quote_free(prepare([_expanded(argument) for argument in sys.argv[1:]]))
