@@ -1,7 +1,7 @@
 """Numbers as pictures."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor
@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _SHEET_WIDTH, _SHEET_TITLE = 10.0, 0.5  # inches
+_FRAME = (0.15, 0.08, 0.82, 0.85)  # left, bottom, width, height of axes with labels and a title, of the figure's
 _MISSING = 1 / 40  # of its width: the height of the bar
 _COLORS = ("#9aa5b1", "#d1495b", "#2b4c7e", "#edae49")
 
@@ -17,11 +18,11 @@ _COLORS = ("#9aa5b1", "#d1495b", "#2b4c7e", "#edae49")
 def scatter(groups: Mapping[str, Tensor], title: str = "", framing: Tensor | None = None) -> Tensor:
     """Points (N, D ≥ 2) of up to four named groups in their first two coordinates: uint8 (3, H, W).
 
-    The axes are fixed by the points `framing`, or else the first group, so that successive plots compare; points
-    outside are not shown.
+    The axes are fixed by the points `framing`, or else the first group, and lie at the same place in every picture, so
+    that successive plots compare; points outside are not shown.
     """
-    plotted = figure(5, 5)
-    axes = plotted.add_subplot()
+    plotted = figure(5, 5, layout=None)
+    axes = plotted.add_axes(_FRAME)
     for (name, points), color in zip(groups.items(), _COLORS, strict=False):
         axes.scatter(points[:, 0].tolist(), points[:, 1].tolist(), s=6, color=color, label=name)
     frame = (next(iter(groups.values())) if framing is None else framing)[:, :2].cpu().double()
@@ -72,12 +73,12 @@ def sheet(titled: Sequence[tuple[str, Tensor | None]]) -> Tensor:
     return drawn(plotted)
 
 
-def figure(width: float, height: float) -> "Figure":
-    """An empty figure, in inches of 100 pixels."""
+def figure(width: float, height: float, layout: Literal["tight"] | None = "tight") -> "Figure":
+    """An empty figure, in inches of 100 pixels. A layout is found as it is drawn, which takes as long as drawing."""
     # Importing matplotlib takes half a second, and most runs draw nothing.
     from matplotlib.figure import Figure
 
-    return Figure(figsize=(width, height), dpi=100, layout="tight")
+    return Figure(figsize=(width, height), dpi=100, layout=layout)
 
 
 def drawn(figure: "Figure") -> Tensor:
