@@ -1,6 +1,6 @@
 """Numbers as pictures."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
 import torch
@@ -15,8 +15,12 @@ _MISSING = 1 / 40  # of its width: the height of the bar
 _COLORS = ("#9aa5b1", "#d1495b", "#2b4c7e", "#edae49")
 
 
-def scatter(groups: Mapping[str, Tensor], title: str = "", framing: Tensor | None = None) -> Tensor:
+def scatter(
+    groups: Mapping[str, Tensor], title: str = "", framing: Tensor | None = None, ways: Iterable[Tensor] = ()
+) -> Tensor:
     """Points (N, D ≥ 2) of up to four named groups in their first two coordinates: uint8 (3, H, W).
+
+    Ways, lines through points (N, D ≥ 2), lie among them.
 
     The axes are fixed by the points `framing`, or else the first group, and lie at the same place in every picture, so
     that successive plots compare; points outside are not shown.
@@ -25,6 +29,8 @@ def scatter(groups: Mapping[str, Tensor], title: str = "", framing: Tensor | Non
     axes = plotted.add_axes(_FRAME)
     for (name, points), color in zip(groups.items(), _COLORS, strict=False):
         axes.scatter(points[:, 0].tolist(), points[:, 1].tolist(), s=6, color=color, label=name)
+    for way in ways:
+        axes.plot(way[:, 0].tolist(), way[:, 1].tolist(), color=_COLORS[2], linewidth=0.5)
     frame = (next(iter(groups.values())) if framing is None else framing)[:, :2].cpu().double()
     finite = frame[frame.isfinite().all(1)]
     low, high = (finite if len(finite) else torch.zeros(1, 2)).aminmax(dim=0)

@@ -172,6 +172,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     # What is shown comes from samplers and data, whatever files they are of and whatever it is written to.
     "gan_cli.sheets": (
         *("gan_cli.sheets", "gan_cli.captions", "gan_cli.images", "gan_cli.latent_space", "gan_cli.sampling"),
+        "gan_cli.plots",
         *("gan_cli.data.dataset", "gan_cli.evaluation.look_alikes"),
     ),
     "gan_cli.digests": (),

@@ -10,15 +10,15 @@ from gan_cli import plots
 def test_scatter_shows_points_of_each_group_where_they_are() -> None:
     corners = torch.tensor([[0.0, 0.0], [1.0, 1.0]])
     plain = plots.scatter({"real": corners})
-    centre = plain[:, 245:255, 265:275]
+    centre = plain[:, 242:252, 275:285]
     both = plots.scatter({"real": corners, "generated": torch.full((1, 2), 0.5)})
     changed = (both != plain).any(0).nonzero().float()
     below_the_legend = changed[changed[:, 0] > 100]
     assert plain.shape == both.shape == (3, 500, 500)
     assert (centre == 255).all()
     middle = below_the_legend.mean(0)
-    assert (middle[0] - 245).abs() < 15
-    assert (middle[1] - 260).abs() < 20
+    assert (middle[0] - 247).abs() < 3
+    assert (middle[1] - 280).abs() < 3
 
 
 def points(*rows: tuple[float, float]) -> torch.Tensor:

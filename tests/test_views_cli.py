@@ -317,9 +317,8 @@ def test_what_cannot_be_shown_is_refused_and_nothing_is_written(cli: Cli) -> Non
         refused(cli(*first, "out=o", *arguments, command=sample), words)
 
 
-def test_points_have_no_pictures(cli: Cli) -> None:
+def test_points_have_no_neighbors(cli: Cli) -> None:
     assert cli(*TINY, NORMAL, "hydra.run.dir=run").code == 0
-    for view in ("interpolate=3", "walk=1", "sheet=3", "history=true", "neighbors=2"):
-        refused(cli("checkpoint=run", view, "out=o", command=sample), "are points", "leave it out")
+    refused(cli("checkpoint=run", "neighbors=2", "out=o", command=sample), "are points", "leave it out")
     drawn(cli, "truncation=0.5")  # which has nothing to do with pictures
     assert Path("o/samples.csv").exists()

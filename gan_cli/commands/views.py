@@ -51,11 +51,13 @@ class View:
         key: that asks for it.
         files: what it is written as.
         make: their contents; raises `Refused` where it cannot be made of this generator.
+        of_points: whether there is such a view of samples that are points.
     """
 
     key: str
     files: Sequence[str]
     make: Callable[[SampleConf, Opened], Sequence[bytes]]
+    of_points: bool = True
 
     def draw(self, conf: SampleConf, opened: Opened) -> Sequence[bytes]:
         """The contents of the files.
@@ -63,7 +65,7 @@ class View:
         Raises:
             Refused: it cannot be made of this generator.
         """
-        if not opened.draws_images:
+        if not (self.of_points or opened.draws_images):
             raise Refused(f"{self.key} shows images, and the samples of this run are points: leave it out")
         return self.make(conf, opened)
 
@@ -103,36 +105,39 @@ def _chosen(conf: SampleConf, default: int, least: int = 1) -> list[int]:
 
 
 def _interpolation(conf: SampleConf, opened: Opened) -> Sequence[bytes]:
-    from gan_cli.sheets import interpolation
+    from gan_cli.sheets import interpolation, plane
 
     assert conf.interpolate is not None
-    return [interpolation.draw(opened.sampler, _chosen(conf, _ROWS + 1, least=2), conf.interpolate)]
+    draw = interpolation.draw if opened.draws_images else plane.interpolation
+    return [draw(opened.sampler, _chosen(conf, _ROWS + 1, least=2), conf.interpolate)]
 
 
 def _walk(conf: SampleConf, opened: Opened) -> Sequence[bytes]:
     """One walk through the samples that are named, or else sixteen through eight samples each."""
-    from gan_cli.sheets import walk
+    from gan_cli.sheets import plane, walk
 
     assert conf.walk is not None
+    draw = walk.draw if opened.draws_images else plane.walk
     if conf.indices is not None:
         loops = [_chosen(conf, _STOPS, least=2)]
     else:
         loops = [list(range(first, _WALKS * _STOPS, _WALKS)) for first in range(_WALKS)]
-    return [walk.draw(opened.sampler, loops, conf.walk)]
+    return [draw(opened.sampler, loops, conf.walk)]
 
 
 def _sheet(conf: SampleConf, opened: Opened) -> Sequence[bytes]:
-    from gan_cli.sheets import surface
+    from gan_cli.sheets import plane, surface
 
     assert conf.sheet is not None
+    draw = surface.draw if opened.draws_images else plane.surface
     if opened.sampler.latents.dim == 2:
         if conf.indices is not None:
             raise Refused("sheet shows all of a latent space of two dimensions: leave out indices")
-        return [surface.draw(opened.sampler, [0], conf.sheet)]
+        return [draw(opened.sampler, [0], conf.sheet)]
     corners = _chosen(conf, 4)
     if len(corners) != 4:
         raise Refused(f"sheet lies between four samples: indices=0-3 for instance, not {conf.indices}")
-    return [surface.draw(opened.sampler, corners, conf.sheet)]
+    return [draw(opened.sampler, corners, conf.sheet)]
 
 
 def _classes(conf: SampleConf, opened: Opened) -> Sequence[bytes]:
@@ -144,8 +149,9 @@ def _classes(conf: SampleConf, opened: Opened) -> Sequence[bytes]:
 
 
 def _history(conf: SampleConf, opened: Opened) -> Sequence[bytes]:
-    from gan_cli.sheets import history
+    from gan_cli.sheets import history, plane
 
+    draw = history.draw if opened.draws_images else plane.history
     directory = Path(conf.checkpoint).expanduser() / "checkpoints"
     numbered = sorted(directory.glob("step_*.safetensors"))
     stride = -(-len(numbered) // _MOST_STATES) or 1
@@ -159,7 +165,7 @@ def _history(conf: SampleConf, opened: Opened) -> Sequence[bytes]:
                 yield state.stored.step, state.sampler
         yield opened.stored.step, opened.sampler
 
-    return history.draw(states(), _chosen(conf, _ROWS))
+    return draw(states(), _chosen(conf, _ROWS))
 
 
 def _neighbors(conf: SampleConf, opened: Opened) -> Sequence[bytes]:
@@ -187,8 +193,8 @@ VIEWS = (
     View("interpolate", ("interpolation.png",), _interpolation),
     View("walk", ("walk.webp",), _walk),
     View("sheet", ("sheet.png",), _sheet),
-    View("rows", ("classes.png",), _classes),
+    View("rows", ("classes.png",), _classes, of_points=False),
     View("history", ("history.png", "history.webp"), _history),
-    View("neighbors", ("neighbors.png", "neighbors.csv"), _neighbors),
+    View("neighbors", ("neighbors.png", "neighbors.csv"), _neighbors, of_points=False),
 )
 """All there are."""
