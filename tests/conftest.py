@@ -3,6 +3,7 @@
 import gzip
 import json
 import logging
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ import torch
 from fork_server import ForkServer
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
+from hydra._internal.hydra import Hydra
 from omegaconf import OmegaConf
 from tensorboard.summary.writer import event_file_writer
 
@@ -34,6 +36,22 @@ TINY = (
     "train.sample_every=6",
     "train.checkpoint_every=6",
 )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Of the cases of a test that is marked exhaustive(n), n spread evenly over them are quick, the others slow."""
+    cases = defaultdict(list)
+    for item in items:
+        if item.get_closest_marker("exhaustive") and not item.get_closest_marker("slow"):
+            cases[item.nodeid.partition("[")[0]].append(item)
+    for group in cases.values():
+        marker = group[0].get_closest_marker("exhaustive")
+        assert marker is not None
+        quick = {place * len(group) // marker.args[0] for place in range(marker.args[0])}
+        for place, item in enumerate(group):
+            if place not in quick:
+                item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -113,6 +131,9 @@ def cli(
     """Runs gan-train (or another command) in this process, in a directory of its own."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
+
+    # Hydra composes everything once more to learn `hydra.mode`, which nothing of ours sets: a third of a short run.
+    monkeypatch.setattr(Hydra, "get_mode", lambda *_, **__: None)
 
     # TensorBoard reads a directory's files by name, and of two that a process writes in a second the 10th would precede
     # the 9th: numbers of as many digits stay in order.

@@ -59,6 +59,7 @@ def expected(values: Mapping[int, Mapping[str, float]], metric: str, guard: str 
     return min(filter(guarded, values), key=lambda step: values[step][metric])
 
 
+@pytest.mark.exhaustive(1)
 @pytest.mark.parametrize(
     ("run", "metric", "guard"),
     [(GAUSSIAN, "metrics/kl", None), (RING, "metrics/mode_kl", "metrics/high_quality")],
@@ -124,6 +125,7 @@ def test_evaluations_are_read_from_a_log_in_the_order_of_their_steps() -> None:
     assert second == {"kl": 2.0, "w2": 3.0}
 
 
+@pytest.mark.exhaustive(2)
 @pytest.mark.parametrize("value", ['"a word"', "[1]", "{}", "true", "1e999", "-Infinity", "9" * 400])
 def test_a_log_that_somebody_else_wrote_into_stops_no_run(value: str, cli: Cli) -> None:
     assert cli(*GAUSSIAN, "train.steps=6", "hydra.run.dir=run").code == 0
@@ -134,6 +136,7 @@ def test_a_log_that_somebody_else_wrote_into_stops_no_run(value: str, cli: Cli) 
     assert json.loads(Path("run/summary.json").read_text())["metrics/kl"] == told("run")[9]["metrics/kl"]
 
 
+@pytest.mark.slow
 def test_best_can_be_sampled_evaluated_and_gone_on_with(cli: Cli) -> None:
     assert cli(*GAUSSIAN, "hydra.run.dir=run").code == 0
     end, story, path = checkpoint.load(Path("run/checkpoints/last.safetensors")), told("run"), best("run")
@@ -148,6 +151,7 @@ def test_best_can_be_sampled_evaluated_and_gone_on_with(cli: Cli) -> None:
     assert_same(best("run"), path)
 
 
+@pytest.mark.exhaustive(1)
 @pytest.mark.parametrize("kill", [5, 10, *(pytest.param(step, marks=pytest.mark.slow) for step in (17, 22))])
 def test_run_that_is_killed_and_resumed_has_the_best_of_an_uninterrupted_one(
     kill: int, cli: Cli, monkeypatch: pytest.MonkeyPatch
@@ -170,6 +174,7 @@ def test_run_that_is_killed_and_resumed_has_the_best_of_an_uninterrupted_one(
     assert told("parts") == told("straight")
 
 
+@pytest.mark.slow
 def test_going_back_takes_a_best_of_the_future_away(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     assert cli(*GAUSSIAN, "hydra.run.dir=run").code == 0
     before = best("run")
@@ -207,6 +212,7 @@ def test_a_damaged_best_is_no_hindrance_and_goes(cli: Cli) -> None:
     assert not path.exists()
 
 
+@pytest.mark.exhaustive(1)
 @pytest.mark.parametrize("off", ["train.checkpoint_every=0", "train.evaluate_every=0"])
 def test_without_checkpoints_or_evaluations_there_is_no_best(off: str, cli: Cli) -> None:
     assert cli(*GAUSSIAN, off, "hydra.run.dir=run").code == 0

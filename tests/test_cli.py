@@ -34,6 +34,7 @@ DIGITS = (
 )
 
 
+@pytest.mark.exhaustive(12)
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -210,6 +211,7 @@ def test_points_are_written_as_a_table_and_a_plot(cli: Cli) -> None:
     assert not Path("o/images").exists()
 
 
+@pytest.mark.exhaustive(3)
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -405,6 +407,7 @@ def test_samples_of_two_calls_do_not_mix_in_one_directory(run: Path, cli: Cli) -
     assert sorted(path.name for path in Path("o/images").iterdir()) == ["00000000.png", "00000001.png", "mine.png"]
 
 
+@pytest.mark.exhaustive(1)
 @pytest.mark.parametrize("out", ["run/config.yaml", "run/config.yaml/x", "/proc/x"])
 def test_a_place_that_cannot_be_written_is_refused(out: str, run: Path, cli: Cli) -> None:
     before = (run / "config.yaml").read_bytes()
@@ -414,6 +417,7 @@ def test_a_place_that_cannot_be_written_is_refused(out: str, run: Path, cli: Cli
     assert (run / "config.yaml").read_bytes() == before
 
 
+@pytest.mark.exhaustive(3)
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -438,6 +442,7 @@ def test_sampling_refuses_sweeps_and_endless_ranges(run: Path, cli: Cli) -> None
     assert "can be drawn at once" in cli("checkpoint=run", "indices=0-9999999999", command=sample).err
 
 
+@pytest.mark.exhaustive(1)
 @pytest.mark.parametrize("other", ["hydra.run.dir=elsewhere", "init_from=run", "dry_run=true"])
 def test_resuming_goes_with_no_other_beginning(other: str, run: Path, cli: Cli) -> None:
     result = cli("resume=run", other)

@@ -130,6 +130,7 @@ def test_a_foreign_class_is_drawn_from_only_where_it_is_trusted(
     assert strip(read(Path("run")), 3, ("strange_nets",)).source == "last.safetensors, step 12"
 
 
+@pytest.mark.exhaustive(4)
 @pytest.mark.parametrize(
     ("typed", "words"),
     [

@@ -168,6 +168,7 @@ def test_a_class_has_the_name_of_its_folder(animals: Path, cli: Cli) -> None:
     assert drawn("turn") == {index: named[index % 3][index] for index in range(9)}
 
 
+@pytest.mark.slow
 def test_a_class_that_is_not_there_is_refused_with_those_that_are(animals: Path, cli: Cli) -> None:
     for label in ("birds", "3", "-1", "[1]", "1.0", "True"):
         result = cli("checkpoint=run", f"label={label}", "out=o", command=sample)
@@ -187,6 +188,7 @@ def test_a_label_for_a_generator_without_is_refused(cli: Cli) -> None:
 ODD = ("1", "0", "1.5", "a,b", "a=b", "Farfetch'd", "Mr. Mime", "true", "été", "x (y) [z]")
 
 
+@pytest.mark.slow
 def test_any_name_that_a_folder_can_have_names_its_class(cli: Cli, tmp_path: Path) -> None:
     folder = pictures(tmp_path / "odd", ODD, each=2)
     quiet = ("train.steps=1", "train.sample_every=0")
@@ -265,6 +267,7 @@ def honest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 LABELLED = (*STEPS, *GREY, *OWN, "model.conditional=projection")
 
 
+@pytest.mark.exhaustive(3)
 @pytest.mark.parametrize(
     "overrides",
     [
@@ -349,6 +352,7 @@ def test_networks_of_ones_own_without_a_place_for_labels_are_refused(honest: str
 SWEEP = ("train.sample_every=0", "train.checkpoint_every=0", "train.log_every=2")
 
 
+@pytest.mark.exhaustive(1)
 @pytest.mark.parametrize("how", ["concat", "projection"])
 def test_penalties_and_relativistic_losses_run_with_labels(how: str, compose: Compose, tmp_path: Path) -> None:
     losses = ("rsgan", "rasgan", "ralsgan", "rahinge", "wgan")

@@ -323,6 +323,7 @@ def data_of(experiment: str) -> str | None:
     return named
 
 
+@pytest.mark.exhaustive(8)
 @pytest.mark.parametrize("experiment", options("experiment"))
 def test_every_experiment_takes_two_steps(experiment: str, compose: Compose, tmp_path: Path) -> None:
     asked = [f"experiment={experiment}", "train.steps=2", "train.batch_size=4", "data.limit=8"]

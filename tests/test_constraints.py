@@ -186,6 +186,7 @@ def started(compose: Compose, path: Path, *overrides: str) -> Run:
     return build(compose(*TINY, *overrides), RunDirectory(path))
 
 
+@pytest.mark.exhaustive(2)
 @pytest.mark.parametrize(
     "overrides",
     [
@@ -230,6 +231,7 @@ def test_statistics_of_batchnorm_are_not_parameters_and_are_not_clipped(compose:
     assert norm.running_var.min() > LIMIT
 
 
+@pytest.mark.exhaustive(1)
 @pytest.mark.parametrize("overrides", [(), ("train.d_steps=2",), ("model.discriminator.norm=layer",)])
 def test_without_a_limit_training_is_that_with_a_limit_out_of_reach(
     overrides: tuple[str, ...], compose: Compose, tmp_path: Path

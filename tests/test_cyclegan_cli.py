@@ -50,6 +50,7 @@ def pictures(folder: str, count: int, size: tuple[int, int] = (20, 14)) -> None:
 # Resuming. With a pool of 6 and batches of 4 it is filling at step 1, full at 2; an epoch has 6 steps.
 
 
+@pytest.mark.exhaustive(1)
 @pytest.mark.parametrize("stop", [1, 2, 6, 7])
 def test_a_resumed_run_ends_in_the_same_bits(stop: int, compose: Compose, tmp_path: Path) -> None:
     config = compose(*TINY_CYCLE, "ema.half_life=50", "augment=ada", "augment.every=3", "model.generator.dropout=0.5")
@@ -62,6 +63,7 @@ def test_a_resumed_run_ends_in_the_same_bits(stop: int, compose: Compose, tmp_pa
         assert torch.equal(tensor, after.tensors[name]), name
 
 
+@pytest.mark.exhaustive(1)
 @pytest.mark.parametrize(
     "part", ["network/generator", "network/discriminator", "network/pool/a/images", "network/pool/b/held"]
 )
@@ -78,6 +80,7 @@ def test_each_part_of_the_state_is_needed(part: str, compose: Compose, tmp_path:
     assert any(not torch.equal(tensor, after.tensors[name]) for name, tensor in straight.tensors.items())
 
 
+@pytest.mark.slow
 def test_a_run_is_extended_and_its_weights_begin_another_with_an_empty_pool(cli: Cli) -> None:
     assert cli(*TINY_CYCLE, "hydra.run.dir=straight", "train.steps=12").code == 0
     assert cli(*TINY_CYCLE, "hydra.run.dir=run", "optim.schedule.steps=12", "train.steps=6").code == 0
@@ -229,6 +232,7 @@ def test_no_two_pictures_become_one_file() -> None:
     assert len(set(found)) == len(names)
 
 
+@pytest.mark.slow
 def test_translating_is_refused_before_anything_is_written(trained: Cli) -> None:
     pictures("in", 1)
     Path("empty").mkdir()
@@ -287,6 +291,7 @@ def test_the_end_of_a_run_names_what_translates(cli: Cli) -> None:
     assert "gan-evaluate" not in result.out
 
 
+@pytest.mark.exhaustive(6)
 @pytest.mark.parametrize(
     ("typed", "words"),
     [

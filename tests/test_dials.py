@@ -355,6 +355,7 @@ def test_an_extended_run_keeps_its_horizon_and_ends_in_the_bits_of_one_that_says
     assert told[0][-1] == told[1][-1]
 
 
+@pytest.mark.slow
 def test_a_schedule_of_a_resumed_run_changes_by_name_alone(cli: Cli) -> None:
     run = (*TINY, "train.steps=4", "train.sample_every=0", "critic.noise={start: 0.1, end: 0}")
     assert cli(*run, "hydra.run.dir=run").code == 0

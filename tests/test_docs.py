@@ -176,6 +176,7 @@ def test_a_loss_is_added_by_the_two_files_of_the_page(cli: Callable[..., Result]
         assert (result.code, words in result.err) == (2, True), result.err
 
 
+@pytest.mark.slow
 def test_a_run_with_a_loss_of_ones_own_goes_on_and_is_sampled_from(cli: Callable[..., Result], beside: Path) -> None:
     loss_of_the_page(beside)
     own = ("--config-dir", "mine")

@@ -158,6 +158,7 @@ def typed(cli: Cli, kept: Path, beside: None) -> Callable[[Command], Result]:
     return run
 
 
+@pytest.mark.exhaustive(20)
 @pytest.mark.parametrize(
     "text", [pytest.param(text, marks=[pytest.mark.slow] if SLOW.match(text) else []) for text in RUN]
 )

@@ -274,6 +274,7 @@ def test_commas_equals_signs_and_spaces_may_stand_in_a_path(cli: Cli) -> None:
 # What it refuses.
 
 
+@pytest.mark.exhaustive(5)
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -312,6 +313,7 @@ def test_extractor_without_its_file_is_refused_before_a_run_is_trained(cli: Cli,
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_data_that_moved_are_refused_and_found_where_they_are_named(cli: Cli, tmp_path: Path) -> None:
     here, there = tmp_path / "here", tmp_path / "there, now"
     done(cli(*folder_run(write_pictures(here, 120)), "hydra.run.dir=run"))
@@ -360,6 +362,7 @@ def test_fewer_samples_than_asked_for_are_told(digits: str, cli: Cli) -> None:
 # Choices.
 
 
+@pytest.mark.slow
 def test_extractor_that_is_asked_for_is_used(digits: str, cli: Cli) -> None:
     ask = (f"checkpoint={digits}", "num_images=100", "num_seeds=1", "weights=raw")
     done(cli(*ask, "extractor=random_v1", command=evaluate))
@@ -378,6 +381,7 @@ def test_labels_that_were_asked_for_are_recognized(cli: Cli) -> None:
     assert "accuracy" in {name.removeprefix("final/") for line in final("run") for name in line}
 
 
+@pytest.mark.slow
 def test_statistics_of_the_batch_change_a_generator_with_batch_normalization(cli: Cli) -> None:
     done(cli(*DCGAN, "train.evaluate_every=0", "train.steps=4", "hydra.run.dir=run"))
     ask = ("checkpoint=run", "num_images=100", "num_seeds=1")
@@ -400,6 +404,7 @@ KINDS = {
 }
 
 
+@pytest.mark.exhaustive(2)
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_of_data_trains_and_is_evaluated_without_a_network(
     kind: str, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

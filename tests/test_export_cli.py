@@ -83,6 +83,7 @@ def test_weights_and_card_of_images_by_class(cli: Cli) -> None:
     assert picture.shape == (1, 10 * 58 + 2, 8 * 58 + 2)  # a row for each class
 
 
+@pytest.mark.exhaustive(1)
 @pytest.mark.parametrize(
     "data", [DIGITS, (*DIGITS, "model.conditional=concat"), POINTS], ids=["images", "classes", "points"]
 )
@@ -110,6 +111,7 @@ def test_onnx_file_is_tried_and_its_snippet_runs_as_it_stands(data: tuple[str, .
         assert picture.shape == (1, 28, 16 * 28)
 
 
+@pytest.mark.slow
 def test_networks_of_ones_own_need_trust_and_are_run_by_their_class(
     cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -189,6 +191,7 @@ MISTAKES = [
 ]
 
 
+@pytest.mark.slow
 def test_mistakes_are_told_and_nothing_is_written(cli: Cli) -> None:
     assert cli(*POINTS).code == 0
     Path("a_file").write_text("")

@@ -133,6 +133,7 @@ def test_steps_equal_those_of_a_plain_loop(
 # What a step costs.
 
 
+@pytest.mark.exhaustive(7)
 @pytest.mark.parametrize(("loss", "penalty"), list(product(LOSSES, PENALTIES)))
 def test_a_step_runs_the_discriminator_as_often_as_its_loss_and_penalty_need(
     loss: str, penalty: str, compose: Compose, tmp_path: Path
@@ -149,6 +150,7 @@ def test_a_step_runs_the_discriminator_as_often_as_its_loss_and_penalty_need(
     assert passes == [True] * (2 + extra) + [True] + [False] * (loss in RELATIVISTIC)
 
 
+@pytest.mark.exhaustive(13)
 @pytest.mark.parametrize(("loss", "penalty"), list(product(LOSSES, PENALTIES)))
 def test_every_loss_with_every_penalty_moves_both_networks_and_stays_finite(
     loss: str, penalty: str, compose: Compose, tmp_path: Path

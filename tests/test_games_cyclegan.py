@@ -235,6 +235,7 @@ def test_losses_penalties_and_views_go_with_it(compose: Compose, tmp_path: Path)
         assert ("penalty/D" in run.meter.means()) == (penalty != "none")
 
 
+@pytest.mark.exhaustive(2)
 @pytest.mark.parametrize(
     "overrides",
     [

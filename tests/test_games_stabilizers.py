@@ -526,6 +526,7 @@ def test_a_step_iterates_three_times_and_the_last_time_on_the_new_weight(name: s
         assert_close(part._v, v, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.exhaustive(2)
 @pytest.mark.parametrize("conditional", ["none", "projection"])
 @pytest.mark.parametrize("name", SPECTRAL)
 def test_largest_singular_values_stay_near_one_in_training_and_come_to_it_at_rest(name: str, conditional: str) -> None:

@@ -183,6 +183,7 @@ def bait(run: Path) -> None:
     Path("evil.pickle").write_bytes(pickle.dumps(Payload()))
 
 
+@pytest.mark.exhaustive(5)
 @pytest.mark.usefixtures("bait")
 @pytest.mark.parametrize("target", [slow(target) if target in VARIATIONS else target for target in TARGETS])
 def test_no_target_of_a_stranger_is_called(target: str, honest: Checkpoint, cli: Cli) -> None:
@@ -201,6 +202,7 @@ def test_no_target_of_a_stranger_is_called_to_sample(target: str, honest: Checkp
     assert not Path("o").exists()
 
 
+@pytest.mark.exhaustive(2)
 @pytest.mark.usefixtures("bait")
 @pytest.mark.parametrize("where", PLACES)
 @pytest.mark.parametrize("target", ["evil.Anything", slow("os.system"), slow("builtins.open")])
@@ -271,6 +273,7 @@ def test_trusting_a_package_does_not_trust_what_it_imports(honest: Checkpoint, c
 # Interpolation
 
 
+@pytest.mark.exhaustive(1)
 @pytest.mark.usefixtures("run")
 @pytest.mark.parametrize(
     ("key", "text"),
@@ -366,6 +369,7 @@ HUGE: dict[str, Change] = {
 }
 
 
+@pytest.mark.exhaustive(4)
 @pytest.mark.usefixtures("run")
 @pytest.mark.parametrize("name", HUGE)
 def test_huge_networks_are_refused_before_memory_is_taken_for_them(name: str, honest: Checkpoint, cli: Cli) -> None:
@@ -374,6 +378,7 @@ def test_huge_networks_are_refused_before_memory_is_taken_for_them(name: str, ho
         assert_plain(sampled(cli), 2)
 
 
+@pytest.mark.exhaustive(2)
 @pytest.mark.usefixtures("run")
 @pytest.mark.parametrize(
     "change",
@@ -430,6 +435,7 @@ def deep(depth: int, opening: str, closing: str) -> str:
     return opening * depth + "1" + closing * depth
 
 
+@pytest.mark.exhaustive(1)
 @pytest.mark.usefixtures("run")
 @pytest.mark.parametrize(
     ("depth", "key", "brackets"),
@@ -644,6 +650,7 @@ def test_resuming_with_the_state_of_no_run_ends_plainly(name: str, honest: Check
 FACTS = ("data_digest", "device", "num_samples", "threads", "torch", "training_s", "wall_s")
 
 
+@pytest.mark.exhaustive(3)
 @pytest.mark.usefixtures("run")
 @pytest.mark.parametrize(
     ("fact", "value"),
@@ -716,6 +723,7 @@ def test_file_that_is_no_checkpoint_is_refused(name: str, tmp_path: Path, monkey
     assert len(str(refused.value)) < 500
 
 
+@pytest.mark.exhaustive(1)
 @pytest.mark.usefixtures("run")
 @pytest.mark.parametrize("name", ["pickle", "header of 2**62 bytes", "overlapping tensors", *map(slow, FILES)])
 def test_commands_refuse_a_file_that_is_no_checkpoint(name: str, cli: Cli) -> None:
@@ -827,6 +835,7 @@ def test_stored_overrides_that_are_none_of_a_run_are_left_out(name: str) -> None
         assert "${" not in override
 
 
+@pytest.mark.exhaustive(2)
 @pytest.mark.usefixtures("bait")
 @pytest.mark.filterwarnings("default")  # a warning on the way to running something must not hide that it is run
 @pytest.mark.parametrize(
@@ -963,6 +972,7 @@ HARMLESS = (
 )
 
 
+@pytest.mark.exhaustive(3)
 @pytest.mark.usefixtures("run")
 @pytest.mark.parametrize("name", [slow(name) if name in HARMLESS else name for name in RUBBISH])
 def test_rubbish_in_a_run_directory_ends_plainly(name: str, honest: Checkpoint, cli: Cli) -> None:

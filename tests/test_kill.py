@@ -69,7 +69,8 @@ def assert_equal_to_straight(server: ForkServer, steps: int) -> None:
     assert files[0] == files[1]
 
 
-@pytest.mark.parametrize("stops", [3, pytest.param(100, marks=pytest.mark.slow)], ids=lambda stops: f"{stops} kills")
+@pytest.mark.slow
+@pytest.mark.parametrize("stops", [3, 100], ids=lambda stops: f"{stops} kills")
 def test_killed_run_ends_in_the_same_bits(stops: int, server: ForkServer) -> None:
     count = stop_repeatedly(server, 30 * stops, stops, [signal.SIGKILL])
     assert_equal_to_straight(server, 30 * stops)
@@ -101,6 +102,7 @@ def test_a_run_in_use_is_refused(server: ForkServer) -> None:
     assert f"run is in use by process {process}" in server.output()
 
 
+@pytest.mark.slow
 def test_interrupt_stops_a_sweep_after_saving_the_running_job(server: ForkServer) -> None:
     process = server.start(*TINY, "train.steps=10000000", "-m", "seed=0,1", "hydra.sweep.dir=sweep")
     while not Path("sweep/0/checkpoints/last.safetensors").exists():

@@ -66,6 +66,7 @@ def refusal(compose: Compose, path: Path, *overrides: str) -> str | None:
     return None
 
 
+@pytest.mark.exhaustive(2)
 @pytest.mark.parametrize("penalty", ["gp", "r1", "r2", "r1r2", "dragan"])
 @pytest.mark.parametrize("model", SMALL)
 def test_batch_normalization_refuses_every_penalty_and_each_override_that_is_named_mends_it(
@@ -122,9 +123,8 @@ def test_a_penalty_at_the_samples_alone_gives_the_wasserstein_loss_no_minimum(pe
     assert values[0] > 0
 
 
-@pytest.mark.parametrize(
-    "model", ["mlp", *(pytest.param(name, marks=pytest.mark.slow) for name in ("dcgan", "dcgan64"))]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("model", ["mlp", "dcgan", "dcgan64"])
 def test_every_mend_that_is_named_mends(model: str, compose: Compose, tmp_path: Path) -> None:
     cells = product(("bce", "wgan"), ("none", "gp", "r1"), ("batch", "none", "layer"))
     refused = 0
@@ -142,6 +142,7 @@ def test_every_mend_that_is_named_mends(model: str, compose: Compose, tmp_path: 
     assert refused == 2 + 3 + 1 + 3  # bce with batch: gp, r1; wgan: without a penalty, gp with batch, r1
 
 
+@pytest.mark.exhaustive(1)
 @pytest.mark.parametrize(
     "mend",
     [
@@ -193,6 +194,7 @@ def test_a_refusal_is_told_in_a_few_lines_and_leaves_nothing(cli: Cli, tmp_path:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_an_illegal_cell_of_a_sweep_is_named_and_is_no_failure(cli: Cli, tmp_path: Path) -> None:
     result = cli(
         "-m", *TINY, "train.steps=2", "loss=hinge,wgan", "penalty=none,gp", "model.discriminator.norm=none,batch"
@@ -258,6 +260,7 @@ def named_mends(why: str) -> list[tuple[str, ...]]:
     return found
 
 
+@pytest.mark.exhaustive(1)
 @pytest.mark.parametrize("model", SMALL)
 def test_minibatch_std_refuses_a_penalty_of_single_samples_and_each_override_that_is_named_mends_it(
     model: str, compose: Compose, tmp_path: Path
@@ -285,6 +288,7 @@ def test_the_penalty_that_minibatch_std_refuses_would_be_wrong_indeed() -> None:
     assert not in_other_groups.any()
 
 
+@pytest.mark.slow
 def test_batch_normalization_and_minibatch_std_together_need_a_pair_of_overrides(
     compose: Compose, tmp_path: Path
 ) -> None:
@@ -308,6 +312,7 @@ def test_batch_normalization_and_minibatch_std_together_need_a_pair_of_overrides
     assert named_mends(why) == [("penalty=none",)]
 
 
+@pytest.mark.exhaustive(3)
 @pytest.mark.parametrize("loss", LOSSES)
 def test_an_augmentation_that_adapts_is_refused_for_losses_that_part_real_from_fake_nowhere(
     loss: str, compose: Compose, tmp_path: Path
@@ -419,6 +424,7 @@ def legal_cells() -> int:
     return legal
 
 
+@pytest.mark.slow
 def test_a_model_without_normalizations_is_told_of_the_keys_that_it_has(compose: Compose, tmp_path: Path) -> None:
     asked = (
         *("model=r3gan", "model.resolution=8", *IMAGES, "model.discriminator.minibatch_std=4"),

@@ -232,6 +232,7 @@ def test_summary_has_the_last_metrics_and_tensorboard_a_curve_of_each_and_of_not
 
 
 # At step 4 means are told but no metrics, at 6 metrics but no means, at 12 both, at 7 neither.
+@pytest.mark.exhaustive(1)
 @pytest.mark.parametrize("stops", [(1, 4, 6, 7), (12,), pytest.param((13, 23), marks=pytest.mark.slow)], ids=str)
 def test_run_that_ended_and_is_extended_tells_the_story_of_an_uninterrupted_one(
     stops: Sequence[int], straight: str, cli: Cli
@@ -252,6 +253,7 @@ def test_run_that_ended_and_is_extended_tells_the_story_of_an_uninterrupted_one(
     assert_same_story(straight, "parts")
 
 
+@pytest.mark.slow
 def test_run_that_is_asked_to_stop_tells_the_story_of_an_uninterrupted_one(
     straight: str, cli: Cli, during: During
 ) -> None:
@@ -267,6 +269,7 @@ def test_run_that_is_asked_to_stop_tells_the_story_of_an_uninterrupted_one(
 
 
 # Killed before step 7 a run is left with the checkpoint of step 0, later with one behind which lie lines of both kinds.
+@pytest.mark.exhaustive(1)
 @pytest.mark.parametrize("steps", [(1, 6), (9, 18)], ids=str)
 def test_run_that_is_killed_tells_the_story_of_an_uninterrupted_one(
     steps: Sequence[int], straight: str, cli: Cli, during: During
@@ -303,6 +306,7 @@ def test_evaluation_does_not_change_training(cli: Cli) -> None:
         assert torch.equal(tensor, never.tensors[name]), name
 
 
+@pytest.mark.exhaustive(2)
 @pytest.mark.parametrize(
     ("run", "measured", "final"),
     [
@@ -384,6 +388,7 @@ DIGITS = (
 )
 
 
+@pytest.mark.slow
 def test_run_on_images_that_is_extended_and_killed_tells_the_story_of_an_uninterrupted_one(
     cli: Cli, during: During
 ) -> None:

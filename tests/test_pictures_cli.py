@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 from dogs_files import as_archives, few_dogs
 from picture_files import BAD, make_bad, make_good
 
@@ -29,6 +30,7 @@ def test_the_command_trains_on_the_good_and_names_the_bad(tmp_path, cli, monkeyp
     assert not Path("refused").exists()
 
 
+@pytest.mark.slow
 def test_a_run_trains_on_them_goes_on_and_is_evaluated(tmp_path, cli, monkeypatch):
     monkeypatch.setenv("GAN_CLI_CACHE", str(tmp_path / "cache"))
     root = as_archives(tmp_path / "dogs", few_dogs(34))  # 102: fewer than a hundred are not measured

@@ -90,6 +90,7 @@ def advanced(config: Config, path: Path) -> None:
     run.meter.check()
 
 
+@pytest.mark.exhaustive(4)
 @pytest.mark.parametrize("name", CONTRADICTIONS)
 def test_a_contradiction_is_refused_with_overrides_of_which_each_mends_it(
     name: str, compose: Compose, tmp_path: Path
@@ -106,6 +107,7 @@ def test_a_contradiction_is_refused_with_overrides_of_which_each_mends_it(
         advanced(compose(*asked, *mend), tmp_path)
 
 
+@pytest.mark.exhaustive(2)
 @pytest.mark.parametrize(
     "overrides",
     [
@@ -165,6 +167,7 @@ def test_a_refused_run_says_so_in_a_line_and_leaves_nothing(name: str, cli: Cli,
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_contradictions_in_a_sweep_are_empty_cells_and_no_failures(cli: Cli, tmp_path: Path) -> None:
     quiet = ("train.steps=1", "train.sample_every=0", "train.checkpoint_every=0")
     axes = ("train.unroll=0,1", "optim.clip_norm=null,1", "model.discriminator.packing=1,3")

@@ -99,6 +99,7 @@ def test_every_loss_with_every_penalty_is_replayed_without_waiting_for_the_devic
     check_replayed(compose(*TINY, f"loss={loss}", f"penalty={penalty}", *bounded), tmp_path)
 
 
+@pytest.mark.exhaustive(6)
 @pytest.mark.parametrize("way", WAYS)
 def test_a_replayed_step_is_the_step_itself(compose: Compose, tmp_path: Path, way: str) -> None:
     overrides = WAYS[way] if "data=mnist" in WAYS[way] else (*TINY, *WAYS[way])
@@ -239,6 +240,7 @@ def test_the_log_says_what_was_recorded_and_how_long_it_took(cli: Callable[..., 
     assert "step recorded in" in log.read_text()
 
 
+@pytest.mark.exhaustive(2)
 @pytest.mark.parametrize("way", ["an average", "images", "ada", "labels", "rates that change", "a ragged batch"])
 def test_nothing_around_a_step_waits_for_the_device_either(compose: Compose, tmp_path: Path, way: str) -> None:
     overrides = WAYS[way] if "data=mnist" in WAYS[way] else (*TINY, *WAYS[way])

@@ -100,12 +100,14 @@ def assert_same(one: Checkpoint, other: Checkpoint) -> None:
 
 
 # With 96 samples in batches of 16 an epoch has 6 steps: the first batch, a middle one, the last of an epoch, its end.
+@pytest.mark.exhaustive(24)
 @pytest.mark.parametrize("stop", [1, 3, 5, 6, 11])
 @pytest.mark.parametrize("name", SMALL)
 def test_resumed_state_equals_the_uninterrupted_one(name: str, stop: int, compose: Compose, tmp_path: Path) -> None:
     assert_resumes_exactly(compose(*SMALL[name], *ALL), stop, tmp_path)
 
 
+@pytest.mark.exhaustive(7)
 @pytest.mark.parametrize("stop", [5, 7])
 @pytest.mark.parametrize("name", LARGER)
 def test_resumed_state_of_larger_runs_equals_the_uninterrupted_one(
@@ -143,6 +145,7 @@ def test_what_clips_clips_in_these_runs(compose: Compose, tmp_path: Path) -> Non
         assert min(float(stats["gradient/D"]), float(stats["gradient/G"])) > 0.05
 
 
+@pytest.mark.exhaustive(4)
 @pytest.mark.parametrize(
     ("part", "run"),
     [
@@ -225,6 +228,7 @@ def test_resuming_a_finished_run_says_so_and_changes_nothing(cli: Cli) -> None:
     assert before == {p: p.read_bytes() for p in Path("run").rglob("*") if p.is_file() and p.name != "train.log"}
 
 
+@pytest.mark.exhaustive(2)
 @pytest.mark.parametrize(
     "change",
     ["seed=1", "loss=lsgan", "train.batch_size=8", "optim.lr=0.1", "latent.dim=5", "sampling.batch_norm=batch"],
@@ -240,6 +244,7 @@ def test_a_changed_run_is_refused_and_may_be_allowed_by_name(change: str, cli: C
     assert allowed.code == (2 if change == "latent.dim=5" else 0)  # the weights of another network do not fit
 
 
+@pytest.mark.slow
 def test_harmless_changes_are_accepted(cli: Cli) -> None:
     assert cli(*TINY, "train.steps=6", "hydra.run.dir=run").code == 0
     assert cli("resume=run", "train.steps=9", "train.log_every=1", "train.keep=1", "train.sample_every=3").code == 0
@@ -339,6 +344,7 @@ def test_changes_are_listed_unless_harmless_or_allowed() -> None:
         check_changes(before, before, ["trian"])
 
 
+@pytest.mark.exhaustive(1)
 @pytest.mark.parametrize("steps", [12, 13], ids=["logged in turn", "logged out of turn"])
 def test_a_run_that_was_killed_between_its_last_checkpoint_and_its_end_gets_its_end(steps: int, cli: Cli) -> None:
     typed = (

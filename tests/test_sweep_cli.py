@@ -87,6 +87,7 @@ def test_each_job_of_a_grid_is_its_run_alone(cli: Cli) -> None:
         assert same(f"sweep/{number}", f"alone{number}")
 
 
+@pytest.mark.slow
 def test_two_sweeps_of_the_same_second_have_a_directory_each(cli: Cli) -> None:
     for _ in range(2):
         assert cli(*GRID, "-m", "seed=1,2").code == 0
@@ -137,6 +138,7 @@ def test_an_illegal_cell_is_refused_with_its_reason_and_is_no_failure(cli: Cli) 
     assert "job 1:" not in again.out
 
 
+@pytest.mark.exhaustive(5)
 @pytest.mark.parametrize(
     ("typed", "words"),
     [
@@ -194,6 +196,7 @@ def test_the_same_command_runs_only_what_is_missing(cli: Cli) -> None:
     assert states("outputs/multirun/mine") == dict.fromkeys(range(4), "finished")
 
 
+@pytest.mark.slow
 def test_what_failed_is_tried_again_and_what_was_interrupted_goes_on(cli: Cli) -> None:
     command = (*GRID, "-m", "seed=1,2", "hydra.sweep.dir=sweep")
     assert cli(*command).code == 0
@@ -212,6 +215,7 @@ def test_what_failed_is_tried_again_and_what_was_interrupted_goes_on(cli: Cli) -
         assert same(f"sweep/{number}", f"alone{number}")
 
 
+@pytest.mark.slow
 def test_another_command_does_not_go_on_with_a_sweep(cli: Cli) -> None:
     assert cli(*GRID, "-m", "seed=1,2", "sweep.name=mine").code == 0
     for again in ("sweep.resume=outputs/multirun/mine", "sweep.name=mine", "hydra.sweep.dir=outputs/multirun/mine"):
@@ -276,6 +280,7 @@ def test_a_search_runs_so_many_trials_in_all(cli: Cli) -> None:
     assert not re.search(r"job \d:", again.out)
 
 
+@pytest.mark.slow
 def test_a_trial_that_fails_is_recorded_and_the_search_goes_on(cli: Cli) -> None:
     import optuna
 
@@ -298,6 +303,7 @@ def test_a_search_over_nothing_goes_over_the_learning_rates(cli: Cli) -> None:
     assert {"optim.generator.lr", "optim.discriminator.lr"} <= keys
 
 
+@pytest.mark.slow
 def test_a_search_for_what_no_run_logs_fails_with_the_reason(cli: Cli) -> None:
     result = cli(*SEARCH, "search.num_trials=1", "search.metric=nonsense")
     assert result.code == 1
@@ -315,6 +321,7 @@ def assert_each_is_its_run_alone(cli: Cli, seeds: tuple[int, ...]) -> None:
         assert same(f"sweep/{number}", f"alone{number}")
 
 
+@pytest.mark.slow
 def test_parallel_jobs_share_the_cores_and_are_their_runs_alone(cli: Cli) -> None:
     cores = len(os.sched_getaffinity(0))
     result = cli(*GRID, "-m", "seed=1,2,3", f"sweep.jobs={cores}", "hydra.sweep.dir=sweep")
@@ -355,6 +362,7 @@ def test_jobs_by_submitit_are_their_runs_alone(cli: Cli) -> None:
 # Several runs as one program.
 
 
+@pytest.mark.slow
 def test_runs_that_train_together_are_ordinary_runs_and_close_to_their_runs_alone(cli: Cli) -> None:
     command = (*GRID, "-m", "seed=1,2", "optim.lr=1e-3,2e-3", "sweep.together=true", "hydra.sweep.dir=sweep")
     result = cli(*command)
@@ -380,6 +388,7 @@ def test_runs_that_train_together_are_ordinary_runs_and_close_to_their_runs_alon
     assert "as one program" not in again.out
 
 
+@pytest.mark.slow
 def test_jobs_that_cannot_train_together_train_one_by_one_with_the_reason(cli: Cli) -> None:
     result = cli(*GRID, "-m", "model.generator.widths=[8],[9]", "sweep.together=true", "hydra.sweep.dir=sweep")
     assert result.code == 0, result.err
@@ -387,6 +396,7 @@ def test_jobs_that_cannot_train_together_train_one_by_one_with_the_reason(cli: C
     assert states("sweep") == dict.fromkeys(range(2), "finished")
 
 
+@pytest.mark.slow
 def test_a_job_that_is_refused_does_not_keep_the_others_from_training_together(cli: Cli) -> None:
     result = cli(*GRID, "-m", "loss=bce,wgan", "seed=1,2", "sweep.together=true", "hydra.sweep.dir=sweep")
     assert result.code == 0, result.err
@@ -394,6 +404,7 @@ def test_a_job_that_is_refused_does_not_keep_the_others_from_training_together(c
     assert list(states("sweep").values()) == ["finished", "finished", "refused", "refused"]
 
 
+@pytest.mark.slow
 def test_a_search_may_ask_for_trials_that_train_together(cli: Cli) -> None:
     together = ("search.num_trials=4", "sweep.jobs=2", "sweep.together=true")
     result = cli(*SEARCH, *together)

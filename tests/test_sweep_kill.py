@@ -15,6 +15,8 @@ from test_sweep_cli import SEARCH, states
 
 from gan_cli import checkpoint
 
+pytestmark = pytest.mark.slow
+
 JOBS = (*TINY, "train.steps=40", "train.checkpoint_every=5", "train.sample_every=20", "device.threads=1")
 
 
@@ -43,7 +45,7 @@ def assert_each_is_its_run_alone(server: ForkServer, sweep: str, runs: dict[int,
         assert_same(*map(checkpoint.load, last))
 
 
-@pytest.mark.parametrize(("jobs", "kills"), [(4, 3), pytest.param(12, 25, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(("jobs", "kills"), [(4, 3), (12, 25)])
 def test_a_killed_grid_ends_with_each_job_once_and_as_alone(jobs: int, kills: int, server: ForkServer) -> None:
     typed = (*JOBS, "-m", "loss=bce,lsgan", f"seed=range({jobs // 2})", "hydra.sweep.dir=sweep")
     assert kill_repeatedly(server, typed, kills, within=2.0) >= 1
@@ -52,7 +54,6 @@ def test_a_killed_grid_ends_with_each_job_once_and_as_alone(jobs: int, kills: in
     assert_each_is_its_run_alone(server, "sweep", dict(enumerate(combinations)))
 
 
-@pytest.mark.slow
 def test_a_killed_grid_of_parallel_jobs_ends_with_each_job_once_and_as_alone(server: ForkServer) -> None:
     typed = (*JOBS, "-m", "loss=bce,lsgan", "seed=range(6)", "hydra.sweep.dir=sweep", "sweep.jobs=2")
     kill_repeatedly(server, typed, 6, within=20.0)
@@ -61,7 +62,7 @@ def test_a_killed_grid_of_parallel_jobs_ends_with_each_job_once_and_as_alone(ser
     assert_each_is_its_run_alone(server, "sweep", dict(enumerate(combinations)))
 
 
-@pytest.mark.parametrize(("trials", "kills"), [(4, 2), pytest.param(12, 15, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(("trials", "kills"), [(4, 2), (12, 15)])
 def test_a_killed_search_ends_as_one_that_was_not(trials: int, kills: int, server: ForkServer) -> None:
     import optuna
 

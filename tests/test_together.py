@@ -287,6 +287,7 @@ def made(config: Config, directory: Path, count: int = 3) -> list[Run]:
     return built(config, directory, count)
 
 
+@pytest.mark.slow
 def test_each_directory_is_that_of_a_run_alone(compose: Compose, tmp_path: Path) -> None:
     evaluated = ("train.evaluate_every=12", "evaluate.num_images=100", "evaluate.final_images=100")
     config = compose(*TINY, "train.sample_every=12", *evaluated)

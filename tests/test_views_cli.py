@@ -88,6 +88,7 @@ def samples(cli: Cli, indices: str, *arguments: str) -> list[Tensor]:
     return [picture[0] for picture in found if picture is not None]
 
 
+@pytest.mark.exhaustive(1)
 @pytest.mark.parametrize("kind", RUNS)
 def test_interpolation_goes_from_sample_to_sample(kind: str, cli: Cli) -> None:
     trained(cli, *RUNS[kind])
@@ -194,6 +195,7 @@ def test_a_latent_space_of_two_dimensions_is_shown_whole(truncation: str, cli: C
     assert "leave out indices" in cli("checkpoint=run", "sheet=3", "indices=0-3", "out=p", command=sample).err
 
 
+@pytest.mark.exhaustive(1)
 @pytest.mark.parametrize("kind", ["by class", "dropout"])
 def test_a_row_for_each_class_has_the_same_latent_in_each_column(kind: str, cli: Cli) -> None:
     trained(cli, *RUNS[kind])
@@ -207,6 +209,7 @@ def test_a_row_for_each_class_has_the_same_latent_in_each_column(kind: str, cli:
         assert torch.equal(rows[label], torch.stack(samples(cli, "3-5,66", f"label={label}")))
 
 
+@pytest.mark.exhaustive(1)
 @pytest.mark.parametrize("kind", ["normal", "by class"])
 def test_a_history_shows_the_same_samples_of_each_checkpoint(kind: str, cli: Cli) -> None:
     trained(cli, *RUNS[kind], "train.steps=7", "train.keep=9")

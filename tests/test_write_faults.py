@@ -163,6 +163,7 @@ def test_calls_of_a_save_are_the_expected_ones(run: Run, disk: Disk) -> None:
     assert disk.calls == ["open", "write", "fsync", "replace", "fsync"]
 
 
+@pytest.mark.exhaustive(4)
 @pytest.mark.parametrize("keep", [0, 3])
 @pytest.mark.parametrize("lasting", [False, True], ids=["once", "from-then-on"])
 @pytest.mark.parametrize("error", ERRORS, ids=errno.errorcode.get)
@@ -248,6 +249,7 @@ def failing_save(disk: Disk, monkeypatch: pytest.MonkeyPatch) -> Callable[[int],
 CALLS = 8  # of a save, see above
 
 
+@pytest.mark.exhaustive(4)
 @pytest.mark.parametrize("number", range(CALLS))
 @pytest.mark.parametrize(
     "error", [errno.ENOSPC, errno.EIO, pytest.param(errno.EACCES, marks=pytest.mark.slow)], ids=errno.errorcode.get
@@ -405,6 +407,7 @@ def assert_refused_before_training(result: Result, path: str, reason: str) -> No
     assert len(result.err.splitlines()) <= 3
 
 
+@pytest.mark.exhaustive(2)
 @pytest.mark.usefixtures("untrained")
 @pytest.mark.parametrize("error", [errno.EACCES, errno.EROFS, errno.ENOSPC], ids=errno.errorcode.get)
 @pytest.mark.parametrize("typed", [(), ("hydra.run.dir=outputs/mine",)], ids=["default", "typed"])

@@ -224,6 +224,7 @@ def test_what_is_seen_of_an_image_depends_on_no_other(augment: Augment, channels
     assert moved == [i == 2 for i in range(6)]
 
 
+@pytest.mark.exhaustive(1)
 @every_augment
 @pytest.mark.parametrize("channels", [1, 3])
 def test_derivatives_are_those_of_finite_differences_twice(augment: Augment, channels: int) -> None:

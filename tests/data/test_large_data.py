@@ -73,6 +73,7 @@ def grown(root: str) -> tuple[int, int, int]:
     return first, later, growth(samples.clone)
 
 
+@pytest.mark.slow
 @linux
 def test_neither_decoding_nor_an_epoch_takes_memory_for_the_data(root: Path) -> None:
     with ProcessPoolExecutor(1, get_context("spawn")) as process:  # what others have freed here would be taken first

@@ -97,6 +97,7 @@ def same_networks(one: Path, other: Path) -> bool:
     return tensors.keys() == others.keys() and all(torch.equal(tensors[name], others[name]) for name in tensors)
 
 
+@pytest.mark.exhaustive(1)
 @pytest.mark.parametrize("data", [IMAGES, TINY], ids=["images", "points"])
 def test_samples_are_shown_and_training_stays_the_same_to_the_last_bit(
     data: tuple[str, ...], start: Start, cli: Callable[..., Result]
@@ -134,6 +135,7 @@ def test_ctrl_c_leaves_the_terminal_as_it_was(start: Start) -> None:
     assert re.search(r"stopped at step \d+; go on with: gan-train resume='.*a run'", plain(shown))
 
 
+@pytest.mark.exhaustive(1)
 @pytest.mark.parametrize(
     ("typed", "environment"),
     [((), {"NO_COLOR": "1"}), ((), {"TERM": "dumb"}), (("live=false",), {}), ((), {"COLORTERM": "", "TERM": "linux"})],

@@ -87,6 +87,7 @@ def test_mean_over_all_splits_of_one_set_is_zero(count: int, first: int) -> None
     assert math.fsum(found) / len(found) == pytest.approx(0, abs=1e-12)
 
 
+@pytest.mark.exhaustive(1)
 @pytest.mark.parametrize(("n", "m"), [(20, 20), (5, 40)])
 @pytest.mark.parametrize("mean", [0.0, 0.5])
 def test_expectation_is_that_of_the_distributions_whatever_the_sizes(n: int, m: int, mean: float) -> None:

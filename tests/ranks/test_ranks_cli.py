@@ -100,6 +100,7 @@ def alone(*arguments: str) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_two_ranks_leave_what_one_leaves() -> None:
     code, output = Job(*TINY, "hydra.run.dir=two").wait()
     assert code == 0, output

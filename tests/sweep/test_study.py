@@ -32,6 +32,7 @@ def searched(directory: Path, trials: int, conf: SearchConf = TPE, reopened: boo
     return asked
 
 
+@pytest.mark.exhaustive(1)
 @pytest.mark.parametrize("method", [SearchMethod.tpe, SearchMethod.random, SearchMethod.cmaes])
 def test_values_lie_in_the_space_and_are_typed_as_they_would_be(tmp_path: Path, method: SearchMethod) -> None:
     for trial in searched(tmp_path, 15, SearchConf(method)):
@@ -42,6 +43,7 @@ def test_values_lie_in_the_space_and_are_typed_as_they_would_be(tmp_path: Path, 
         assert trial.values["loss"] in ("a", "b")
 
 
+@pytest.mark.slow
 def test_a_search_that_is_interrupted_after_every_trial_asks_for_the_same(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
@@ -53,6 +55,7 @@ def test_no_trial_is_asked_for_twice_after_an_interruption(tmp_path: Path) -> No
     assert len({trial.values["x"] for trial in asked}) == 12
 
 
+@pytest.mark.slow
 def test_the_parzen_estimator_finds_a_minimum_that_random_trials_do_not(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()

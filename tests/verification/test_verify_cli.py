@@ -184,6 +184,7 @@ def test_a_seed_that_diverges_is_a_missed_figure(own: Callable[..., Result]) -> 
     assert figures[0]["values"] == [None]
 
 
+@pytest.mark.exhaustive(3)
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
